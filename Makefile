@@ -1,0 +1,57 @@
+# Every target sets up what it needs. Set-up speaks on stderr: stdout is the program's alone.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+CORE := $(VENV)/.installed-core
+DEV := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install
+
+.PHONY: install run test lint bench docs clean
+
+install: $(CORE)
+	@:
+
+# make run ARGS="nodes --json"
+run: $(CORE)
+	@exec $(BIN)/foundry $(ARGS)
+
+test: lint
+	@$(BIN)/pytest
+
+lint: $(DEV)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(DEV)
+	@$(BIN)/python -m benchmarks.house $(ARGS)
+
+docs: $(CORE)
+	@$(BIN)/python -m foundry_tui.cli.docs
+
+clean:
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(CORE): $(VENV)/bin/pip pyproject.toml
+	@echo "installing foundry into $(VENV) (again only when pyproject.toml changes)" >&2
+	@$(PIP) --editable . >&2
+	@touch $@
+
+$(DEV): $(CORE) pyproject.toml
+	@echo "installing what the tests need into $(VENV)" >&2
+	@$(PIP) --editable '.[dev]' >&2
+	@touch $@
+
+# pip is what a venv gets last: where it is, the venv is whole
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >&2 || { \
+	  echo "foundry needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)" >&2; \
+	  echo "try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make a virtual environment; on Debian and Ubuntu:" >&2; \
+	  echo "  apt-get install python3-venv" >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version 2>&1)" >&2
+	@$(PYTHON) -m venv --clear $(VENV) >&2

@@ -1,0 +1,1 @@
+"""Configuration: the TOML file, its model and template, secrets, and where files are kept."""

@@ -1,0 +1,257 @@
+"""The configuration as frozen records; the one place where an option is named and documented.
+
+The file, its template and the documentation are all made from the metadata of the fields here:
+
+- `doc`: what the option does, in one line.
+- `example`: the value that the template shows where there is no default.
+- `least`, `most`: bounds of a number; a value outside is an error.
+- `floor`: a lower number is raised to this one, with a warning.
+- `named`: the option holds one table per source, `[option.NAME]`; the template's NAME.
+- `choices`: the words that are allowed.
+- `url`: the text must be an http(s) URL without user name and password.
+- `private`: error messages never repeat the value, because a secret may stand there by mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REFRESH_FLOOR_S = 10.0
+"""Seconds: no scheduler is polled more often, however many screens are open."""
+
+
+def _about(doc: str, **more: object) -> dict[str, Any]:
+    return {"doc": doc, **more}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmConfig:
+    """One Slurm cluster."""
+
+    name: str
+    conf: Path | None = field(
+        default=None,
+        metadata=_about(
+            "The cluster's slurm.conf; without it Slurm finds its own.",
+            example="/etc/slurm/slurm.conf",
+        ),
+    )
+    bin: Path | None = field(
+        default=None,
+        metadata=_about(
+            "Folder of squeue, scontrol and the others; without it the PATH.",
+            example="/opt/slurm/bin",
+        ),
+    )
+    poll_s: float | None = field(
+        default=None,
+        metadata=_about(
+            "Seconds between two reads of this cluster; without it intervals.refresh_s.",
+            example=30.0,
+            floor=REFRESH_FLOOR_S,
+        ),
+    )
+    timeout_s: float = field(
+        default=10.0,
+        metadata=_about("Seconds that one Slurm command may take.", least=1.0, most=600.0),
+    )
+    read: str = field(
+        default="auto",
+        metadata=_about(
+            "auto: pyslurm where it matches this Slurm exactly, else Slurm's commands.",
+            choices=("auto", "commands", "pyslurm"),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunaiConfig:
+    """One Run:ai tenant. Its credential is read by `config.secrets`."""
+
+    name: str
+    url: str = field(
+        metadata=_about(
+            "Address of the Run:ai control plane.", example="https://runai.example.org", url=True
+        )
+    )
+    credential_file: Path | None = field(
+        default=None,
+        metadata=_about(
+            "File with the credential; mode 0600 and yours, or it is not read.",
+            example="~/.config/foundry/runai.credential",
+            private=True,
+        ),
+    )
+    credential_env: str | None = field(
+        default=None,
+        metadata=_about(
+            "Environment variable with the credential, where there is no credential_file.",
+            example="RUNAI_CREDENTIAL",
+            private=True,
+        ),
+    )
+    credential_command: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(
+            "Command that prints the credential, where there is neither of the two above.",
+            example=("pass", "show", "runai"),
+            private=True,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesConfig:
+    """One Kubernetes cluster that runs KAI."""
+
+    name: str
+    context: str | None = field(
+        default=None,
+        metadata=_about(
+            "Context of the kubeconfig; without it the current one.", example="gpu-cluster"
+        ),
+    )
+    kubeconfig: Path | None = field(
+        default=None,
+        metadata=_about(
+            "The kubeconfig; without it $KUBECONFIG, else ~/.kube/config.",
+            example="~/.kube/config",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """One source of GPU readings."""
+
+    name: str
+    kind: str = field(
+        metadata=_about(
+            "nvml: the GPUs of this host; agents: one agent per node; prometheus: a server.",
+            example="prometheus",
+            choices=("nvml", "agents", "prometheus"),
+        )
+    )
+    url: str | None = field(
+        default=None,
+        metadata=_about(
+            "Address of the Prometheus server, or of an agent with {node} for the node's name.",
+            example="http://prometheus.example.org:9090",
+            url=True,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlflowConfig:
+    """One MLflow tracking server."""
+
+    name: str
+    url: str = field(
+        metadata=_about(
+            "Address of the tracking server.", example="https://mlflow.example.org", url=True
+        )
+    )
+
+
+SourceConfig = SlurmConfig | RunaiConfig | KubernetesConfig | TelemetryConfig | MlflowConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervals:
+    """How often sources are read."""
+
+    refresh_s: float = field(
+        default=30.0,
+        metadata=_about("Seconds between two reads of runs and nodes.", floor=REFRESH_FLOOR_S),
+    )
+    slow_s: float = field(
+        default=300.0,
+        metadata=_about(
+            "Seconds between two reads of partitions, QOS, shares and accounting.",
+            floor=REFRESH_FLOOR_S,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """Where a value becomes worth a remark."""
+
+    idle_util_pct: float = field(
+        default=1.0,
+        metadata=_about(
+            "A GPU at or below this utilisation, in per cent, counts as idle.",
+            least=0.0,
+            most=100.0,
+        ),
+    )
+    idle_after_s: float = field(
+        default=1800.0,
+        metadata=_about("Seconds for which a GPU must be idle before it is shown so.", least=0.0),
+    )
+    slow_after_s: float = field(
+        default=5.0,
+        metadata=_about("A source that answers later than this many seconds is slow.", least=0.0),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that can be configured. The defaults are what holds without a file."""
+
+    read_only: bool = field(
+        default=False, metadata=_about("Never change anything; every act is refused.")
+    )
+    state_dir: Path | None = field(
+        default=None,
+        metadata=_about(
+            "Folder of the journal; without it $XDG_STATE_HOME/foundry.",
+            example="~/.local/state/foundry",
+        ),
+    )
+    cache_dir: Path | None = field(
+        default=None,
+        metadata=_about(
+            "Folder of the last good snapshots, on a local disk; "
+            "without it $XDG_RUNTIME_DIR/foundry.",
+            example="/var/tmp/foundry-cache",
+        ),
+    )
+    intervals: Intervals = field(
+        default_factory=Intervals, metadata=_about("How often sources are read.")
+    )
+    thresholds: Thresholds = field(
+        default_factory=Thresholds, metadata=_about("Where a value becomes worth a remark.")
+    )
+    keys: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=_about(
+            "Keys of actions: the action's id, and its keys with a comma between them.",
+            example={"help": "f1,?"},
+        ),
+    )
+    slurm: tuple[SlurmConfig, ...] = field(
+        default=(), metadata=_about("A Slurm cluster; one table each.", named="alpha")
+    )
+    runai: tuple[RunaiConfig, ...] = field(
+        default=(), metadata=_about("A Run:ai tenant; one table each.", named="tenant")
+    )
+    kubernetes: tuple[KubernetesConfig, ...] = field(
+        default=(),
+        metadata=_about("A Kubernetes cluster with KAI; one table each.", named="kai"),
+    )
+    telemetry: tuple[TelemetryConfig, ...] = field(
+        default=(), metadata=_about("A source of GPU readings; one table each.", named="gpus")
+    )
+    mlflow: tuple[MlflowConfig, ...] = field(
+        default=(), metadata=_about("An MLflow tracking server; one table each.", named="lab")
+    )
+
+    @property
+    def sources(self) -> tuple[SourceConfig, ...]:
+        """Every configured source; their names differ, because a run's id is `source/native`."""
+        return (*self.slurm, *self.runai, *self.kubernetes, *self.telemetry, *self.mlflow)

@@ -1,0 +1,202 @@
+"""Acts: what a user can ask a scheduler to change, and what came of it.
+
+An `Act` is a closed union: an adapter states for each kind whether it supports it, and a face
+greys what is not, with the adapter's own reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from foundry_tui.estate.text import SafeText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit:
+    """Start a batch script as a new run.
+
+    `script` is sent unchanged. `options` are the scheduler's own options, given after the script's
+    directives and therefore stronger. `work_dir` is the folder in which the run starts.
+    """
+
+    source: str
+    script: bytes
+    script_name: str
+    options: tuple[str, ...] = ()
+    script_args: tuple[str, ...] = ()
+    work_dir: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """End runs, waiting or running. Cannot be undone."""
+
+    source: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Keep waiting runs from starting. Undone by `Release`."""
+
+    source: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Let held runs start. Undone by `Hold`."""
+
+    source: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requeue:
+    """Stop running runs and put them back into the queue. Cannot be undone."""
+
+    source: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspend:
+    """Pause running runs; they keep their place. Undone by `Resume`."""
+
+    source: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Continue suspended runs. Undone by `Suspend`."""
+
+    source: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRun:
+    """Change fields of waiting runs (partition, time limit, nodes, QOS, priority).
+
+    `fields` are pairs of field name and new value, in the words of the adapter's `FIELDS`.
+    """
+
+    source: str
+    runs: tuple[str, ...]
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeNode:
+    """Drain or resume nodes."""
+
+    source: str
+    nodes: tuple[str, ...]
+    state: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeQueue:
+    """Change fields of a queue."""
+
+    source: str
+    queue: str
+    fields: tuple[tuple[str, str], ...]
+
+
+RunAct = Cancel | Hold | Release | Requeue | Suspend | Resume | ChangeRun
+Act = Submit | RunAct | ChangeNode | ChangeQueue
+
+
+def kind(act: Act) -> str:
+    """The act's word on the command line and in the journal: `cancel`, `change_run`."""
+    name = type(act).__name__
+    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+
+
+class ReceiptStatus(StrEnum):
+    """What became of one item of an act."""
+
+    DONE = "done"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNCHANGED = "unchanged"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The outcome of one item of an act, as read back from the scheduler.
+
+    `done`: the scheduler shows the new state. `accepted`: it said yes and shows it later.
+    `refused`: it said no (`message`). `unchanged`: it said yes and nothing changed, or there was
+    nothing to do. `unknown`: it was sent and no answer came; `message` says how to find out.
+    """
+
+    target: str
+    status: ReceiptStatus
+    message: SafeText | None = None
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewItem:
+    """What would be done for one item: the exact command or request, or why it will be refused.
+
+    `command` is an argument list (or method, path and body of a request); `owner` the user whose
+    run it is; `loss_gpu_s` the GPU-seconds of work that would be thrown away.
+    """
+
+    target: str
+    command: tuple[str, ...]
+    owner: str | None = None
+    before: str | None = None
+    loss_gpu_s: float | None = None
+    refusal: SafeText | None = None
+    warning: SafeText | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """An act, spelled out: one item per run, node or queue, and the act that would undo it."""
+
+    act: Act
+    items: tuple[PreviewItem, ...]
+    inverse: Act | None = None
+
+    @property
+    def refused(self) -> tuple[PreviewItem, ...]:
+        """The items that the scheduler is known to refuse."""
+        return tuple(i for i in self.items if i.refusal is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One act that was carried out: `status` is done, part, refused or unknown."""
+
+    id: str
+    act: str
+    status: str
+    receipts: tuple[Receipt, ...]
+    at: datetime | None = None
+    undoes: str | None = None
+
+
+def outcome(receipts: tuple[Receipt, ...]) -> str:
+    """The one word for a batch: `done`, `part`, `unchanged`, `refused` or `unknown`."""
+    states = {r.status for r in receipts}
+    good = {ReceiptStatus.DONE, ReceiptStatus.ACCEPTED}
+    if not states:
+        return "unchanged"
+    if ReceiptStatus.UNKNOWN in states:
+        return "unknown"
+    if states <= good:
+        return "done"
+    if states & good:
+        return "part"
+    return "unchanged" if states == {ReceiptStatus.UNCHANGED} else "refused"

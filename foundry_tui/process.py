@@ -1,0 +1,222 @@
+"""The one door to child processes: argument lists, a checked PATH, a deadline, an output cap.
+
+A scheduler's command can hang for minutes, print without end or leave children behind. Everything
+that Foundry starts comes through here, so that none of that reaches a face.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ALLOWED_ENV = (
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TZ",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "SLURM_CONF",
+    "SLURM_CLUSTERS",
+    "KUBECONFIG",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+)
+"""Variables of the caller that a child may see; everything else is left out."""
+
+GRACE_S = 1.0
+"""Seconds between the polite signal and SIGKILL."""
+
+_CHUNK = 1 << 16
+
+
+class ProcessError(Exception):
+    """A child could not be run to its end."""
+
+
+class NotFound(ProcessError):
+    """The program is not on the PATH, stands in a folder that is not trusted, or cannot start."""
+
+
+class TimedOut(ProcessError):
+    """The child did not end before the deadline and was killed."""
+
+
+class TooMuch(ProcessError):
+    """The child printed more than the cap and was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A child that ended by itself. Output is raw bytes; `code` is -N after signal N."""
+
+    argv: tuple[str, ...]
+    code: int
+    out: bytes
+    err: bytes
+    wall_s: float
+
+
+def find(program: str, path: str | None = None) -> str:
+    """The absolute path of a program.
+
+    Relative and world-writable folders of the PATH (/tmp too) are passed over: another user
+    could have put a program of that name there. An absolute path is taken as it is.
+
+    Raises:
+        NotFound: nothing of that name in a folder that can be trusted.
+    """
+    if os.sep in program:
+        if Path(program).is_absolute() and Path(program).is_file() and os.access(program, os.X_OK):
+            return program
+        raise NotFound(f"{program} is no program that can be run")
+    search = _trusted(path if path is not None else os.environ.get("PATH", os.defpath))
+    found = shutil.which(program, path=search) if search else None
+    if found is None:
+        raise NotFound(f"{program} is not on the PATH ({search or 'no folder of it is trusted'})")
+    return found
+
+
+def _trusted(path: str) -> str:
+    """The PATH without the folders that are relative, missing or writable for everybody."""
+    return os.pathsep.join(f for f in path.split(os.pathsep) if _closed(f))
+
+
+def _closed(folder: str) -> bool:
+    try:
+        return Path(folder).is_absolute() and not Path(folder).stat().st_mode & stat.S_IWOTH
+    except OSError:
+        return False
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    max_bytes: int = 256 << 20,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    cwd: str | None = None,
+) -> Completed:
+    """Run a program to its end and return what it printed, whatever its exit code.
+
+    Args:
+        argv: program and arguments; never passed to a shell.
+        timeout_s: seconds until the child and its process group are ended.
+        max_bytes: cap on standard output and standard error together.
+        env: variables added to the allow-listed ones.
+        stdin: bytes for standard input; without it the child reads nothing.
+        cwd: folder to run in.
+
+    Raises:
+        NotFound, TimedOut, TooMuch: as their names say; the child is gone in every case.
+    """
+    command = (find(argv[0], (env or {}).get("PATH")), *argv[1:])
+    started = time.monotonic()
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(env),
+            cwd=cwd,
+            start_new_session=True,
+            close_fds=True,
+        )
+    except (OSError, ValueError) as error:
+        raise NotFound(f"{argv[0]} could not be started: {error}") from error
+    try:
+        out, err = _drain(child, stdin, started + timeout_s, max_bytes, argv[0], timeout_s)
+        code = child.wait(timeout=max(0.1, started + timeout_s - time.monotonic()))
+    except subprocess.TimeoutExpired as error:
+        raise TimedOut(f"{argv[0]} gave no answer within {timeout_s:g} s") from error
+    finally:
+        _end(child)
+    return Completed(tuple(command), code, out, err, time.monotonic() - started)
+
+
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    env = {k: v for k in ALLOWED_ENV if (v := os.environ.get(k)) is not None}
+    env["PATH"] = _trusted(os.environ.get("PATH", os.defpath))
+    env["LC_ALL"] = "C.UTF-8"
+    env.update(extra or {})
+    return env
+
+
+def _drain(
+    child: subprocess.Popen[bytes],
+    stdin: bytes | None,
+    deadline: float,
+    max_bytes: int,
+    name: str,
+    timeout_s: float,
+) -> tuple[bytes, bytes]:
+    """Read both pipes and feed standard input until the child closes them."""
+    parts: dict[str, list[bytes]] = {"out": [], "err": []}
+    total, sent = 0, 0
+    assert child.stdout and child.stderr
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ, "out")
+        selector.register(child.stderr, selectors.EVENT_READ, "err")
+        if stdin is not None and child.stdin:
+            os.set_blocking(child.stdin.fileno(), False)
+            selector.register(child.stdin, selectors.EVENT_WRITE, "in")
+        while selector.get_map():
+            ready = selector.select(max(0.0, deadline - time.monotonic()))
+            if time.monotonic() >= deadline:  # also for a child that never stops printing
+                raise TimedOut(f"{name} gave no answer within {timeout_s:g} s")
+            for key, _ in ready:
+                if key.data == "in":
+                    assert child.stdin and stdin is not None
+                    try:
+                        sent += os.write(key.fd, stdin[sent : sent + _CHUNK])
+                    except BrokenPipeError:
+                        sent = len(stdin)
+                    if sent >= len(stdin):
+                        selector.unregister(child.stdin)
+                        child.stdin.close()
+                    continue
+                chunk = os.read(key.fd, _CHUNK)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                    continue
+                total += len(chunk)
+                if total > max_bytes:
+                    raise TooMuch(f"{name} printed more than {max_bytes} bytes")
+                parts[key.data].append(chunk)
+    return b"".join(parts["out"]), b"".join(parts["err"])
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the child and whatever is left of its process group; politely first. Closes the pipes.
+
+    The group is ended after the child too: a grandchild can outlive it and hold the pipes. A child
+    that even SIGKILL does not end (it waits for a dead file server) is left behind.
+    """
+    if child.returncode is None:
+        _signal(child, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE_S)
+    _signal(child, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(GRACE_S)
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe:
+            pipe.close()
+
+
+def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)

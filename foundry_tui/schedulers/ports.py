@@ -1,0 +1,139 @@
+"""The ports: what a scheduler can be read for, and what it can be asked to change.
+
+Every adapter serves both, and the same contract tests run on all of them
+(`tests/schedulers/test_contract.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from foundry_tui.estate.acts import Act, Preview, Receipt
+from foundry_tui.estate.rights import Rights
+from foundry_tui.estate.run import Placement, Run
+from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.estate.text import SafeText
+from foundry_tui.estate.usage import Accounting, Window
+
+
+class SchedulerError(Exception):
+    """A scheduler could not answer. `asked` is what was wanted, `hint` what to do next."""
+
+    def __init__(self, asked: str, answer: str, hint: str = "") -> None:
+        super().__init__(f"{asked}: {answer}" + (f"; {hint}" if hint else ""))
+        self.asked, self.answer, self.hint = asked, answer, hint
+
+
+class Unavailable(SchedulerError):
+    """The source is down, hung or not installed: exit code 3."""
+
+
+class Denied(SchedulerError):
+    """The source answered and refuses this user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """The end of a run's output file; `reason` says why there is none."""
+
+    path: SafeText | None
+    lines: tuple[SafeText, ...] = ()
+    truncated: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """When and where the scheduler itself would start a run; `reason` when it cannot."""
+
+    starts_at: datetime | None
+    placement: tuple[Placement, ...] = ()
+    queue: str | None = None
+    reason: SafeText | None = None
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One line of `foundry doctor`: what was looked for, what was found, and the mend."""
+
+    what: str
+    state: str
+    found: SafeText
+    mend: str | None = None
+
+
+@runtime_checkable
+class SchedulerReader(Protocol):
+    """Reads one source. Every call ends within its deadline; none of them changes anything."""
+
+    name: str
+    kind: str
+
+    def probe(self) -> tuple[Probe, ...]:
+        """What of this source is found, missing or broken. Never raises."""
+
+    def snapshot(self) -> Snapshot:
+        """Nodes, GPUs, queues and runs of this source.
+
+        Raises:
+            Unavailable: the source did not answer in time.
+            Denied: the source refuses this user.
+        """
+
+    def accounting(self, window: Window, *, users: tuple[str, ...] | None = None) -> Accounting:
+        """Every try of every run that touches the window.
+
+        Raises:
+            Unavailable: the accounting did not answer.
+        """
+
+    def logs(self, run: Run, *, tail_lines: int, errors: bool = False) -> Log:
+        """The last lines of the run's output file, or of its error file."""
+
+    def details(self, run: Run) -> dict[str, SafeText]:
+        """The scheduler's own words about one run, for the detail view and explanations."""
+
+    def estimate(self, run: Run, *, changes: tuple[tuple[str, str], ...] = ()) -> Estimate:
+        """When the scheduler would start a run like this one, with `changes` applied.
+
+        `changes` are pairs in the words of `ChangeRun.fields`. Nothing is submitted.
+        """
+
+    def rights(self) -> Rights:
+        """What the current user may do, with the limits that bind."""
+
+
+@runtime_checkable
+class SchedulerActor(Protocol):
+    """Changes one source: spell out, do, read back. Creating is never tried twice blindly."""
+
+    name: str
+
+    def supports(self, act: type[Act]) -> str | None:
+        """None when the adapter can do this kind of act, else the reason why not."""
+
+    def preview(self, act: Act, runs: tuple[Run, ...], token: str) -> Preview:
+        """The exact command or request for each item; nothing is sent.
+
+        `runs` are the runs as last seen; `token` is the submit token that a creating act carries.
+        """
+
+    def perform(self, preview: Preview, token: str) -> tuple[Receipt, ...]:
+        """Send the previewed commands, one receipt per item. Never raises for a refusal.
+
+        Raises:
+            Unavailable: nothing was sent, because the source does not answer.
+        """
+
+    def read_back(self, preview: Preview, sent: tuple[Receipt, ...]) -> tuple[Receipt, ...]:
+        """The receipts as the scheduler's state proves them now."""
+
+    def find_submitted(self, token: str) -> str | None:
+        """The native id of the run that carries this submit token, or None.
+
+        Raises:
+            Unavailable: the source did not answer, so nothing is known.
+        """

@@ -1,0 +1,298 @@
+"""The journal: every change is on record before it is sent, and what came of it afterwards.
+
+`begin` is called before anything goes out and `finish` when the result was read back. A change
+that was begun and never finished is `open`: its process died in between, and whether it was sent
+is to be found out from the scheduler.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from foundry_tui.estate.acts import Change, Receipt, ReceiptStatus
+from foundry_tui.estate.text import SafeText, safe
+from foundry_tui.store.chain import LOCK_TIMEOUT_S, Chain, Problem
+
+Clock = Callable[[], datetime]
+"""The time now, with a time zone."""
+
+_T = TypeVar("_T")
+
+OPEN = "open"
+"""Status of a change that was begun and not finished."""
+
+
+class JournalError(Exception):
+    """The journal cannot be written or read. Without a journal nothing may be sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Who asked for a change: the process's real user, and what is known of where from.
+
+    `sudo_user` and `ssh_connection` come from the environment, which the user can set at will.
+    """
+
+    uid: int
+    user: str
+    host: str
+    pid: int
+    sudo_user: str | None = None
+    ssh_connection: str | None = None
+
+    @classmethod
+    def current(cls, env: Mapping[str, str]) -> Who:
+        """The user of this process."""
+        uid = os.getuid()
+        try:
+            user = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            user = str(uid)
+        return cls(
+            uid=uid,
+            user=user,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            sudo_user=env.get("SUDO_USER"),
+            ssh_connection=env.get("SSH_CONNECTION"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line that is safely on disk."""
+
+    seq: int
+    change_id: str
+    at: datetime
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A change as the journal knows it: `change.status` is `open` until it was finished.
+
+    `commands`, `items` and `token` are the raw text that was sent, which may hold anything: pass
+    them through `safe` before they are shown. All other text is safe already.
+    """
+
+    change: Change
+    source: str
+    commands: tuple[tuple[str, ...], ...]
+    items: tuple[str, ...]
+    token: str | None
+    who: Who
+    digest: str | None = None
+    finished_at: datetime | None = None
+
+
+def new_change_id(clock: Clock) -> str:
+    """An id that sorts by time (to the second) and is short enough to be typed."""
+    return f"c-{clock().astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+class Journal:
+    """The journal in a folder: the file `journal.jsonl`, hash-chained, mode 0600."""
+
+    def __init__(
+        self, folder: Path, clock: Clock, *, lock_timeout_s: float = LOCK_TIMEOUT_S
+    ) -> None:
+        self._chain = Chain(folder, "journal", lock_timeout_s=lock_timeout_s)
+        self._clock = clock
+
+    @property
+    def path(self) -> Path:
+        """The journal's file."""
+        return self._chain.file
+
+    def begin(
+        self,
+        change_id: str,
+        act_kind: str,
+        source: str,
+        *,
+        commands: Sequence[Sequence[str]],
+        items: Sequence[str],
+        token: str | None,
+        who: Who,
+        undoes: str | None = None,
+        digest: str | None = None,
+    ) -> Entry:
+        """Record a change that is about to be sent; returns when the record is safe on disk.
+
+        `items` are the targets (runs, nodes, a script), `commands` the argument lists that will
+        be sent, `token` the submit token, `undoes` the change that this one takes back, `digest`
+        what makes two submits the same.
+
+        Raises:
+            JournalError: the record could not be made: send nothing.
+        """
+        fields = {
+            "act": act_kind,
+            "source": source,
+            "commands": [list(command) for command in commands],
+            "items": list(items),
+            "token": token,
+            "who": asdict(who),
+            "undoes": undoes,
+            "digest": digest,
+        }
+        return self._append("begin", change_id, fields, "so nothing was sent")
+
+    def finish(self, change_id: str, status: str, receipts: Sequence[Receipt]) -> Entry:
+        """Record what came of a change; called again, the later result holds.
+
+        Raises:
+            JournalError: the result could not be recorded; the change stays `open`.
+        """
+        fields = {"status": status, "receipts": [asdict(receipt) for receipt in receipts]}
+        return self._append("finish", change_id, fields, f"so {change_id} stays open there")
+
+    def changes(self) -> tuple[Record, ...]:
+        """Every change in the order of its beginning, with its latest result.
+
+        Lines that are damaged or edited do not count; `verify` names them.
+
+        Raises:
+            JournalError: the file is there and cannot be read.
+        """
+        return tuple(self._records(None).values())
+
+    def find(self, change_id: str) -> Record | None:
+        """The change with this id, or None.
+
+        Raises:
+            JournalError: the file is there and cannot be read.
+        """
+        return self._records(change_id).get(change_id)
+
+    def verify(self) -> list[Problem]:
+        """What is wrong with the journal, by line; empty when every line is as it was written.
+
+        Raises:
+            JournalError: the file is there and cannot be read.
+        """
+        return self._try(self._chain.verify, "read")
+
+    def _records(self, wanted: str | None) -> dict[str, Record]:
+        """The records by id; only the wanted one where one is named."""
+        import msgspec
+
+        records: dict[str, Record] = {}
+        for line in self._try(self._chain.lines, "read"):
+            if wanted is not None and line.data.get("change") != wanted:
+                continue
+            try:
+                if line.data.get("event") == "begin":
+                    begin = msgspec.convert(line.data, _Begin)
+                    records[begin.change] = begin.record()
+                elif line.data.get("event") == "finish":
+                    finish = msgspec.convert(line.data, _Finish)
+                    if finish.change in records:
+                        records[finish.change] = finish.merged(records[finish.change])
+            except msgspec.ValidationError:  # a line of another version
+                continue
+        return records
+
+    def _append(
+        self, event: str, change_id: str, fields: Mapping[str, object], consequence: str
+    ) -> Entry:
+        at = self._clock().astimezone(UTC)
+        data = {"at": at.isoformat(), "event": event, "change": change_id, **fields}
+        line = self._try(lambda: self._chain.append(data), "written", consequence)
+        return Entry(line.seq, change_id, at, line.hash)
+
+    def _try(self, work: Callable[[], _T], verb: str, consequence: str = "") -> _T:
+        try:
+            return work()
+        except OSError as error:
+            reason = f"{error.filename or self.path}: {error.strerror or error}"
+            parts = [f"the journal cannot be {verb}: {reason}", consequence]
+            parts += ["free space there or set state_dir in the configuration"]
+            raise JournalError(safe("; ".join(filter(None, parts)), max_cells=1000)) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begin:
+    """The fields of a `begin` line."""
+
+    change: str
+    at: datetime
+    act: str
+    source: str
+    commands: tuple[tuple[str, ...], ...]
+    items: tuple[str, ...]
+    token: str | None
+    who: Who
+    undoes: str | None
+    digest: str | None = None
+
+    def record(self) -> Record:
+        return Record(
+            change=Change(
+                id=safe(self.change),
+                act=safe(self.act),
+                status=OPEN,
+                receipts=(),
+                at=self.at,
+                undoes=_shown(self.undoes),
+            ),
+            source=safe(self.source),
+            commands=self.commands,
+            items=self.items,
+            token=self.token,
+            who=replace(
+                self.who,
+                user=safe(self.who.user),
+                host=safe(self.who.host),
+                sudo_user=_shown(self.who.sudo_user),
+                ssh_connection=_shown(self.who.ssh_connection),
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    """One receipt of a `finish` line."""
+
+    target: str
+    status: ReceiptStatus
+    message: str | None
+    before: str | None
+    after: str | None
+
+    def receipt(self) -> Receipt:
+        return Receipt(
+            target=safe(self.target),
+            status=self.status,
+            message=_shown(self.message),
+            before=_shown(self.before),
+            after=_shown(self.after),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finish:
+    """The fields of a `finish` line."""
+
+    change: str
+    at: datetime
+    status: str
+    receipts: tuple[_Outcome, ...]
+
+    def merged(self, record: Record) -> Record:
+        receipts = tuple(outcome.receipt() for outcome in self.receipts)
+        change = replace(record.change, status=safe(self.status), receipts=receipts)
+        return replace(record, change=change, finished_at=self.at)
+
+
+def _shown(text: str | None) -> SafeText | None:
+    return None if text is None else safe(text)

@@ -1,0 +1,380 @@
+"""A small cluster that lives: runs arrive, wait, work and end; nodes fail and are repaired.
+
+The state depends only on the seed, on the acts and on the simulated seconds that went by, never on
+how often or in which steps `advance` was called. Acts happen at the current second, after all
+events of that second.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import replace
+from enum import StrEnum
+from random import Random
+
+import numpy as np
+
+from scheduler_sim.books import Books, by_rank
+from scheduler_sim.cluster import Cluster, Mask
+from scheduler_sim.jobs import LIVE, Job, JobSpec, Reason, State
+from scheduler_sim.limits import LiveSpec, NodeNote
+from scheduler_sim.queueing import Ending, Pass, Planned, plan
+from scheduler_sim.workload import Arrivals
+
+GIVE_UP_S = 24 * 3600
+"""A run that no passing of time will start is withdrawn by its owner after this long."""
+
+_HOPELESS = frozenset({Reason.HELD, Reason.DEPENDENCY, Reason.NEVER, Reason.TIME_LIMIT})
+_POINTS = 10_000
+_QOS_MINUTES = {"high": 600, "normal": 0, "low": -600}
+_FAULTS = (
+    ("down", "Not responding"),
+    ("drain", "Xid 79: GPU has fallen off the bus"),
+    ("drain", "ECC page retirement pending"),
+    ("down", "Node unexpectedly rebooted"),
+)
+
+
+class _Event(StrEnum):
+    ARRIVE = "arrive"
+    END = "end"
+    FAIL = "fail"
+    REPAIR = "repair"
+    CANCEL = "cancel"
+    GIVE_UP = "give_up"
+    APPEAR = "appear"
+    PASS = "pass"
+
+
+class LiveCluster:
+    """The cluster at `now_s`. Read `books` and `notes` freely; change them only by the methods."""
+
+    def __init__(self, spec: LiveSpec, seed: int) -> None:
+        self.spec = spec
+        self.books = Books(spec)
+        self.notes: dict[int, NodeNote] = {}
+        self._row = {n.name: i for i, n in enumerate(spec.nodes)}
+        self._queue = {q.name: q for q in spec.queues}
+        self._masks: dict[tuple[str, tuple[str, ...]], Mask] = {}
+        self._empty = Cluster(spec.nodes)
+        self._events: list[tuple[int, int, _Event, str, int]] = []
+        self._order = 0
+        self._pass_due = False
+        self._look: Pass | None = None
+        self._new: list[Job] = []
+        self._latest: dict[str, str] = {}
+        self._faults = Random(seed + 1)
+        self._arrivals = Arrivals(
+            spec.templates,
+            spec.people,
+            total_milli=1000 * sum(n.gpus for n in spec.nodes),
+            load=spec.load,
+            start_s=spec.start_s,
+            seed=seed,
+        )
+        self._next = next(self._arrivals)
+        self._at(self._next[0], _Event.ARRIVE)
+        self._at(self._fault_at(), _Event.FAIL)
+
+    @property
+    def now_s(self) -> int:
+        """The cluster's clock."""
+        return self.books.now_s
+
+    def advance(self, to_s: int) -> None:
+        """Let time pass until `to_s`; nothing happens if that is already past."""
+        while self._events and self._events[0][0] <= to_s:
+            self.books.now_s, _, event, key, number = heapq.heappop(self._events)
+            if event is _Event.ARRIVE:
+                self._arrive()
+            elif event is _Event.END:
+                self._end(key, number)
+            elif event is _Event.FAIL:
+                self._fail()
+            elif event is _Event.REPAIR:
+                self.set_node(number, None)
+            elif event is _Event.CANCEL:
+                self.cancel(key)
+            elif event is _Event.GIVE_UP:
+                job = self._waiting(key)
+                if job is not None and job.reason in _HOPELESS:
+                    self._withdraw(job)
+            elif event is _Event.APPEAR:
+                job = self._waiting(key)
+                if job is not None:
+                    self._appear(job)
+            else:
+                self._pass()
+        self.books.now_s = max(self.now_s, to_s)
+
+    def fill(self, waiting: int) -> None:
+        """Let runs arrive now, and start where they fit, until `waiting` records wait."""
+        while len(self.books.pending) < waiting:
+            for _ in range(waiting - len(self.books.pending)):
+                self._submit_drawn(self._arrivals.draw())
+            self._pass()
+
+    # Acts
+
+    def submit(self, spec: JobSpec, token: str | None = None, delay_s: int = 0) -> Job:
+        """Take a run into the queue; with `delay_s` it is seen, and can start, only later.
+
+        Raises:
+            ValueError: an unknown queue or node, or it would not fit on the empty cluster; names
+                the field.
+        """
+        self.check(spec)
+        number = self.books.take_number()
+        after = spec.after
+        if after == "previous":
+            latest = self.books.jobs.get(self._latest.get(spec.user, ""))
+            after = latest.key if latest and latest.state in LIVE and not latest.tasks else None
+        job = Job(
+            key=str(number),
+            number=number,
+            spec=spec,
+            submitted_s=self.now_s,
+            rank=self._rank(spec, self.now_s),
+            token=token,
+            visible_s=self.now_s + delay_s,
+            tasks=spec.tasks,
+            array=number if spec.tasks else None,
+            held=spec.held,
+            reason=Reason.HELD if spec.held else Reason.NONE,
+            eligible_s=None if spec.held or after else self.now_s,
+            after=after,
+            queue=spec.queue,
+        )
+        self._latest[spec.user] = job.key
+        self.books.enqueue(job)
+        if delay_s:
+            self._at(self.now_s + delay_s, _Event.APPEAR, job.key)
+        else:
+            self._appear(job)
+        return job
+
+    def check(self, spec: JobSpec) -> None:
+        """Raise ValueError, naming the field, for a run that this cluster could never start."""
+        unknown = [q for q in spec.queues if q not in self._queue]
+        if unknown:
+            raise ValueError(f"queue: there is no {unknown[0]!r}")
+        strange = [n for n in spec.nodelist if n not in self._row]
+        if strange:
+            raise ValueError(f"nodelist: there is no node {strange[0]!r}")
+        fit = self._empty.feasible(spec.request)
+        most = max(int((fit & self._nodes(q, spec.nodelist)).sum()) for q in spec.queues)
+        if most < spec.nodes:
+            raise ValueError(
+                f"request: {spec.nodes} nodes with {spec.request.gpus} GPUs each are asked for, "
+                f"and {most} of queue {spec.queue} could ever serve that"
+            )
+
+    def cancel(self, key: str, delay_s: int = 0) -> bool:
+        """End a waiting or running run; False if there is none. With `delay_s` it ends later."""
+        job = self.books.jobs.get(key)
+        if job is None or job.state not in LIVE:
+            return False
+        if delay_s:
+            job.closing = True
+            self._at(self.now_s + delay_s, _Event.CANCEL, key)
+        elif job.state is State.RUNNING:
+            self.books.stop(job, State.CANCELLED, None)
+            self._look_soon()
+        else:
+            self._withdraw(job)
+        return True
+
+    def hold(self, key: str, by_admin: bool = False) -> bool:
+        """Keep a waiting run from starting; False if there is none or it is held already."""
+        job = self._waiting(key)
+        if job is None or job.held:
+            return False
+        job.held, job.held_by_admin = True, by_admin
+        job.reason = Reason.HELD_BY_ADMIN if by_admin else Reason.HELD
+        return True
+
+    def release(self, key: str) -> bool:
+        """Let a held run start; False if there is none or it is not held."""
+        job = self._waiting(key)
+        if job is None or not job.held:
+            return False
+        job.held, job.held_by_admin, job.reason = False, False, Reason.NONE
+        job.eligible_s = self.now_s if job.eligible_s is None else job.eligible_s
+        self._look_soon()
+        return True
+
+    def requeue(self, key: str) -> bool:
+        """Stop a running run and let it wait again from the start; False if there is none."""
+        job = self.books.running.get(key)
+        if job is None:
+            return False
+        self.books.stop(job, State.CANCELLED, None, again=True)
+        self._look_soon()
+        return True
+
+    def change(self, key: str, spec: JobSpec) -> bool:
+        """Let a waiting run ask for something else; False if there is none.
+
+        Raises:
+            ValueError: the run could never start like that; names the field.
+        """
+        job = self._waiting(key)
+        if job is None:
+            return False
+        self.check(spec)
+        self.books.pending.remove(job)
+        job.spec, job.queue = spec, spec.queue
+        job.rank = self._rank(spec, job.submitted_s)
+        self.books.enqueue(job)
+        self._look_soon()
+        return True
+
+    def set_node(self, row: int, note: NodeNote | None) -> None:
+        """Close a node for new runs, or open it again with None; `down` also stops what runs."""
+        if note is None:
+            self.notes.pop(row, None)
+        else:
+            self.notes[row] = note
+        self.books.cluster.set_usable(row, note is None)
+        if note is not None and note.kind == "down":
+            for job in tuple(self.books.running.values()):
+                if any(part.node == row for part in job.parts):
+                    self.books.stop(job, State.NODE_FAIL, None, again=True)
+        self._look_soon()
+
+    # Questions
+
+    def priority(self, job: Job) -> int:
+        """Points that grow with waiting, in the order of the queue; 0 for a held run."""
+        return 0 if job.held else max(1, _POINTS + self.now_s // 60 - job.rank)
+
+    def planned(self, *, most_ends: int, like: Job | None = None) -> dict[str, Planned]:
+        """When and where waiting runs would start, judged by time limits; keys as in the books.
+
+        `like` takes the place of the run of the same key, to ask what a changed run would get.
+        """
+        waiting = self.books.pending
+        if like is not None:
+            like = replace(like, rank=self._rank(like.spec, like.submitted_s))
+            waiting = sorted([j for j in waiting if j.key != like.key] + [like], key=by_rank)
+        return plan(
+            self.books.cluster,
+            waiting,
+            self._endings(),
+            self.now_s,
+            nodes_of=self._nodes_of,
+            barred=self.books.barred,
+            most_ends=most_ends,
+        )
+
+    # Events
+
+    def _arrive(self) -> None:
+        _, spec = self._next
+        self._next = next(self._arrivals)
+        self._at(self._next[0], _Event.ARRIVE)
+        if len(self.books.pending) < self.spec.max_waiting:
+            self._submit_drawn(spec)
+
+    def _submit_drawn(self, spec: JobSpec) -> None:
+        job = self.submit(spec)
+        self._at(self.now_s + GIVE_UP_S, _Event.GIVE_UP, job.key)
+
+    def _end(self, key: str, restarts: int) -> None:
+        job = self.books.running.get(key)
+        if job is None or job.restarts != restarts:
+            return
+        spec = job.spec
+        if spec.limit_s is not None and spec.limit_s < spec.duration_s:
+            self.books.stop(job, State.TIMEOUT, None)
+        else:
+            self.books.stop(job, spec.outcome, spec.exit_code)
+        self._look_soon()
+
+    def _withdraw(self, job: Job) -> None:
+        self.books.withdraw(job)
+        self._look_soon()
+
+    def _fail(self) -> None:
+        self._at(self._fault_at(), _Event.FAIL)
+        row = int(self._faults.random() * len(self.spec.nodes))
+        kind, text = _FAULTS[int(self._faults.random() * len(_FAULTS))]
+        repair_s = int(self.spec.repair_s * (0.4 + 1.2 * self._faults.random()))
+        if self.books.cluster.usable[row]:
+            self.set_node(row, NodeNote(kind, text, self.now_s))
+            self._at(self.now_s + repair_s, _Event.REPAIR, number=row)
+
+    def _pass(self) -> None:
+        self._pass_due = False
+        books, look = self.books, self._look
+        if look is None:
+            look = self._look = Pass(
+                books.cluster,
+                self.now_s,
+                endings=self._endings,
+                nodes_of=self._nodes_of,
+                barred=books.barred,
+            )
+            self._new = list(books.pending)
+        look.now_s = self.now_s
+        looked_at = [job for job in self._new if job.state is State.PENDING]
+        self._new = []
+        for waiting, parts, queue in look.starts(looked_at):
+            job = books.start(waiting, parts, queue)
+            stay_s = min(job.spec.duration_s, job.spec.limit_s or job.spec.duration_s)
+            self._at(self.now_s + stay_s, _Event.END, job.key, job.restarts)
+        for job in looked_at:
+            job.reason = look.why.get(job.key, Reason.NONE)
+
+    # Small things
+
+    def _at(self, at_s: int, event: _Event, key: str = "", number: int = 0) -> None:
+        self._order += 1
+        heapq.heappush(self._events, (at_s, self._order, event, key, number))
+
+    def _appear(self, job: Job) -> None:
+        """A run that the next pass looks at; nothing else has changed for the others."""
+        self._new.append(job)
+        self._pass_soon()
+
+    def _look_soon(self) -> None:
+        """Something was given back or changed: the next pass looks at every waiting run anew."""
+        self._look = None
+        self._pass_soon()
+
+    def _pass_soon(self) -> None:
+        if not self._pass_due:
+            self._pass_due = True
+            every_s = self.spec.pass_every_s
+            self._at((self.now_s // every_s + 1) * every_s, _Event.PASS)
+
+    def _waiting(self, key: str) -> Job | None:
+        job = self.books.jobs.get(key)
+        return job if job is not None and job.state is State.PENDING else None
+
+    def _rank(self, spec: JobSpec, submitted_s: int) -> int:
+        lent = max(self._queue[q].rank_minutes for q in spec.queues)
+        return submitted_s // 60 - lent - _QOS_MINUTES.get(spec.qos, 0)
+
+    def _fault_at(self) -> int:
+        gap_s = -self.spec.fail_every_s * math.log(1.0 - self._faults.random())
+        return self.now_s + max(1, int(gap_s))
+
+    def _endings(self) -> list[Ending]:
+        running = self.books.running.values()
+        return [(j.ends_by_s, j.parts) for j in running if j.ends_by_s is not None]
+
+    def _nodes_of(self, job: Job, queue: str) -> Mask:
+        return self._nodes(queue, job.spec.nodelist)
+
+    def _nodes(self, queue: str, nodelist: tuple[str, ...]) -> Mask:
+        mask = self._masks.get((queue, nodelist))
+        if mask is None:
+            names = [n.name for n in self.spec.nodes]
+            inside = set(self._queue[queue].nodes)
+            mask = np.array(
+                [i in inside and (not nodelist or n in nodelist) for i, n in enumerate(names)]
+            )
+            self._masks[queue, nodelist] = mask
+        return mask

@@ -1,0 +1,59 @@
+"""pytest fixtures of the lab: one cluster for the whole test run, made fresh for each test."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.components import require, required
+from tests.lab.daemons import LabError
+from tests.lab.slurm import SlurmLab
+
+
+def pytest_configure() -> None:
+    required()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the lab, before `-m slurm` selects."""
+    for item in items:
+        if "slurm_lab" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slurm)
+
+
+@pytest.fixture(scope="session")
+def slurm_lab() -> Iterator[SlurmLab]:
+    """The running lab, in whatever state the last test left it."""
+    require("slurm", SlurmLab.missing())
+    try:
+        lab = SlurmLab.start(new_lab_folder())
+    except LabError as error:
+        failure = str(error)
+    else:
+        yield lab
+        lab.stop()
+        return
+    require("slurm", f"the lab did not start: {failure}")
+
+
+@pytest.fixture
+def lab(slurm_lab: SlurmLab) -> SlurmLab:
+    """The running lab with no job and every node idle."""
+    slurm_lab.reset()
+    return slurm_lab
+
+
+def new_lab_folder() -> Path:
+    """An empty folder beside those of this unix user's other labs, where stale ones are found.
+
+    Not pytest's own temporary folder: the lab's users may not enter that, and its path is too long
+    for a unix socket. Raises `LabError` when somebody else owns the common folder.
+    """
+    base = Path(tempfile.gettempdir()) / f"foundry-lab-{os.geteuid()}"
+    base.mkdir(mode=0o755, exist_ok=True)
+    if base.is_symlink() or base.stat().st_uid != os.geteuid():
+        raise LabError(f"{base} belongs to another user or is a link; remove it")
+    return Path(tempfile.mkdtemp(dir=base))
