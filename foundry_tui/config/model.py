@@ -59,10 +59,10 @@ class SlurmConfig:
         metadata=_about("Seconds that one Slurm command may take.", least=1.0, most=600.0),
     )
     read: str = field(
-        default="auto",
+        default="text",
         metadata=_about(
-            "auto: pyslurm where it matches this Slurm exactly, else Slurm's commands.",
-            choices=("auto", "commands", "pyslurm"),
+            "How jobs are read: text columns (cheapest), json, or pyslurm (extra `slurm`).",
+            choices=("text", "json", "pyslurm"),
         ),
     )
 

@@ -256,6 +256,7 @@ class _Begin:
                 sudo_user=_shown(self.who.sudo_user),
                 ssh_connection=_shown(self.who.ssh_connection),
             ),
+            digest=self.digest,
         )
 
 

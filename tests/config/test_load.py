@@ -44,7 +44,7 @@ conf = "/etc/slurm/alpha.conf"
 bin = "/opt/slurm/bin"
 poll_s = 45
 timeout_s = 20
-read = "commands"
+read = "json"
 
 [slurm."beta.2"]
 
@@ -98,7 +98,7 @@ def test_every_option_is_read(read: Read, tmp_path: Path) -> None:
             bin=Path("/opt/slurm/bin"),
             poll_s=45.0,
             timeout_s=20.0,
-            read="commands",
+            read="json",
         ),
         SlurmConfig(name="beta.2"),
         RunaiConfig(
@@ -140,7 +140,7 @@ BAD = {
     "[intervals]\nrefresh_s = 2026-01-01": ("intervals.refresh_s", "a date", "a number"),
     "[thresholds]\nidle_util_pct = 101": ("thresholds.idle_util_pct", "101", "at most 100"),
     "[slurm.a]\ntimeout_s = 0": ("slurm.a.timeout_s", "number 0", "at least 1"),
-    "[slurm.a]\nread = 'json'": ("slurm.a.read", '"json"', '"auto", "commands", "pyslurm"'),
+    "[slurm.a]\nread = 'rest'": ("slurm.a.read", '"rest"', '"text", "json", "pyslurm"'),
     "[slurm.a]\nconf = 'slurm.conf'": ("slurm.a.conf", '"slurm.conf"', "absolute path"),
     "[slurm.a]\nconf = ''": ("slurm.a.conf", 'text ""', "absolute path"),
     '[slurm.a]\nconf = "/a\\u0000b"': ("slurm.a.conf", "text", "absolute path"),

@@ -1,0 +1,268 @@
+"""Acting: every change goes through preview, journal, perform and reading back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing, WrongUse
+from foundry_tui.actions.select import current_user
+from foundry_tui.actions.site import Site
+from foundry_tui.changes import carry
+from foundry_tui.estate.acts import (
+    Act,
+    Cancel,
+    Change,
+    Hold,
+    Preview,
+    Receipt,
+    ReceiptStatus,
+    Release,
+    Requeue,
+    Submit,
+)
+from foundry_tui.estate.run import Run
+from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.schedulers.ports import SchedulerError, Unavailable
+from foundry_tui.schedulers.slurm.arguments import split_arguments
+from foundry_tui.schedulers.slurm.directives import DirectiveError
+from foundry_tui.store.journal import OPEN, JournalError, Record
+
+RUN_ACTS: dict[str, Callable[[str, tuple[str, ...]], Act]] = {
+    "cancel": lambda source, runs: Cancel(source=source, runs=runs),
+    "hold": lambda source, runs: Hold(source=source, runs=runs),
+    "release": lambda source, runs: Release(source=source, runs=runs),
+    "requeue": lambda source, runs: Requeue(source=source, runs=runs),
+}
+
+MAX_READ_BYTES = 64 << 20
+"""A script file larger than this is not even read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An act that is ready to be sent: its preview, its token, what it takes back."""
+
+    source: str
+    preview: Preview
+    token: str
+    undoes: str | None = None
+
+    @property
+    def count(self) -> int:
+        """How many runs it touches: the number that is typed to confirm."""
+        return len(self.preview.items)
+
+    @property
+    def one_own(self) -> bool:
+        """Whether it touches a single run of the current user."""
+        return self.count == 1 and self.preview.items[0].owner == current_user()
+
+
+def prepare(site: Site, verb: str, snapshot: Snapshot, runs: Iterable[Run]) -> tuple[Prepared, ...]:
+    """The act on these runs of a snapshot, one preview per source. Nothing is sent.
+
+    Raises:
+        SourceMissing: a source did not answer just now, so nothing can be sent to it.
+        ActionError: read-only, or the act is not possible there.
+        NothingMatched: no run was selected.
+    """
+    _may_change(site, verb)
+    by_source: dict[str, list[Run]] = {}
+    for run in runs:
+        by_source.setdefault(run.source, []).append(run)
+    if not by_source:
+        raise NothingMatched(f"{verb}: no run was selected")
+    prepared = []
+    for source, chosen in by_source.items():
+        _answers(snapshot, source)
+        act = RUN_ACTS[verb](source, tuple(r.id for r in chosen))
+        prepared.append(_prepared(site, source, act, tuple(chosen)))
+    return tuple(prepared)
+
+
+def _answers(snapshot: Snapshot, source: str) -> None:
+    for one in snapshot.sources:
+        if one.name == source and not one.usable:
+            raise SourceMissing(f"nothing was sent: {source} is {one.state}: {one.reason}")
+
+
+def _may_change(site: Site, verb: str) -> None:
+    if site.options.read_only or site.config.read_only:
+        raise ActionError(
+            f"{verb}: read-only, nothing is changed (--read-only or the configuration)"
+        )
+
+
+def _prepared(
+    site: Site, source: str, act: Act, runs: tuple[Run, ...], undoes: str | None = None
+) -> Prepared:
+    token = carry.new_token()
+    try:
+        preview = carry.preview(site.scheduler(source), act, runs, token)
+    except carry.ChangeError as error:
+        raise ActionError(str(error)) from error
+    except ValueError as error:
+        raise WrongUse(str(error)) from error
+    return Prepared(source=source, preview=preview, token=token, undoes=undoes)
+
+
+def perform(site: Site, prepared: Prepared) -> Change:
+    """Send what was previewed and read it back.
+
+    Raises:
+        ActionError: the journal cannot be written; nothing was sent.
+        SourceMissing: the source does not answer; nothing was sent.
+    """
+    try:
+        return carry.carry_out(
+            site.scheduler(prepared.source),
+            site.journal,
+            prepared.preview,
+            prepared.token,
+            clock=site.clock,
+            undoes=prepared.undoes,
+        )
+    except JournalError as error:
+        raise ActionError(f"nothing was sent, because the journal failed: {error}") from error
+    except carry.Unsettled as error:
+        raise SourceMissing(str(error)) from error
+    except Unavailable as error:
+        raise SourceMissing(f"nothing was sent: {error}") from error
+
+
+def read_script(path: str) -> tuple[str, bytes]:
+    """The absolute path and the bytes of a batch script.
+
+    Raises:
+        WrongUse: it is missing, a directory, no regular file, unreadable or far too large.
+    """
+    place = Path(path).expanduser()
+    try:
+        if place.is_dir():
+            raise WrongUse(f"{path} is a directory; give the batch script itself")
+        if not place.exists():
+            raise WrongUse(f"{path} does not exist; give the path of a batch script")
+        if not place.is_file():
+            raise WrongUse(f"{path} is no regular file")
+        if place.stat().st_size > MAX_READ_BYTES:
+            raise WrongUse(f"{path} has {place.stat().st_size >> 20} MiB: no batch script")
+        return str(place.resolve()), place.read_bytes()
+    except OSError as error:
+        raise WrongUse(f"{path} cannot be read: {error.strerror}") from error
+
+
+def split_submit(argv: tuple[str, ...]) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    """Options, script and its arguments, from words as `sbatch` takes them.
+
+    Raises:
+        WrongUse: no script is named, or an option lacks its value.
+    """
+    try:
+        options, script, script_args = split_arguments(argv)
+    except DirectiveError as error:
+        raise WrongUse(f"submit: {error}") from error
+    if script is None:
+        raise WrongUse("submit: no batch script is named; foundry submit [SBATCH OPTIONS] SCRIPT")
+    return options, script, script_args
+
+
+def prepare_submit(
+    site: Site,
+    source: str | None,
+    options: tuple[str, ...],
+    script: str,
+    script_args: tuple[str, ...],
+) -> Prepared:
+    """A submit of a batch script with options as `sbatch` takes them. Nothing is sent.
+
+    Raises:
+        WrongUse: the script cannot be read, or a directive of it cannot be understood.
+        ActionError: read-only.
+    """
+    _may_change(site, "submit")
+    name = source or _default_source(site)
+    try:
+        path, data = read_script(script)
+        act = Submit(
+            source=name,
+            script=data,
+            script_name=path,
+            options=options,
+            script_args=script_args,
+            work_dir=str(Path.cwd()),
+        )
+        return _prepared(site, name, act, ())
+    except DirectiveError as error:
+        raise WrongUse(f"submit: {error}") from error
+
+
+def _default_source(site: Site) -> str:
+    if site.saved is not None:
+        raise WrongUse("a saved estate (--estate) takes no submits")
+    names = list(site.schedulers)
+    slurm = [n for n in names if site.schedulers[n].supports(Hold) is None]
+    if len(slurm) == 1 or len(names) == 1:
+        return (slurm or names)[0]
+    raise WrongUse(f"submit: several sources here, name one with --source: {', '.join(names)}")
+
+
+def first_try(site: Site, prepared: Prepared) -> tuple[Record, Receipt] | None:
+    """An earlier, broken-off try of the same submit that did reach the scheduler.
+
+    Settles every change that was left open. So a submit that was killed in the middle is found by
+    its token, and is never sent twice.
+
+    Raises:
+        SourceMissing: a broken-off try of this very submit cannot be looked up now.
+        ActionError: the journal cannot be used.
+    """
+    wanted = carry.digest(prepared.preview.act)
+    now = site.clock()
+    try:
+        for record, receipt in carry.settle_open(site.schedulers, site.journal, now):
+            if record.digest == wanted and receipt.status is ReceiptStatus.DONE:
+                return record, receipt
+        for record in site.journal.changes():
+            if record.change.status != OPEN or record.digest != wanted:
+                continue
+            if carry.under_way(record, now):
+                continue
+            raise SourceMissing(
+                f"an earlier try of this submit ({record.change.id}) may have reached "
+                f"{record.source}, which does not answer now: nothing was sent; try again when it "
+                "answers"
+            )
+    except JournalError as error:
+        raise ActionError(f"nothing was sent, because the journal failed: {error}") from error
+    return None
+
+
+def prepare_undo(site: Site, change_id: str, snapshot: Snapshot) -> Prepared:
+    """The act that takes a change back.
+
+    Raises:
+        NothingMatched: no such change.
+        ActionError: it cannot be taken back.
+    """
+    _may_change(site, "undo")
+    try:
+        record = site.journal.find(change_id)
+        if record is None:
+            raise NothingMatched(f"no change {change_id} in the journal; see `foundry journal`")
+        act = carry.inverse(site.journal, record)
+    except (carry.ChangeError, JournalError) as error:
+        raise ActionError(str(error)) from error
+    _answers(snapshot, record.source)
+    targets = set(getattr(act, "runs", ()))
+    known = tuple(r for r in snapshot.runs if r.id in targets)
+    return _prepared(site, record.source, act, known, undoes=change_id)
+
+
+def settle(site: Site) -> tuple[tuple[Record, Receipt], ...]:
+    """Settle changes that were broken off; errors of the sources leave them open."""
+    try:
+        return carry.settle_open(site.schedulers, site.journal, site.clock())
+    except (JournalError, SchedulerError):
+        return ()

@@ -1,0 +1,68 @@
+"""Advice: the optimiser's plan, each placement checked with the scheduler itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from foundry_tui.actions.site import Site
+from foundry_tui.estate.plan import Move, Plan
+from foundry_tui.estate.rights import Rights
+from foundry_tui.estate.snapshot import Snapshot, find_run
+from foundry_tui.optimiser.advise import advise
+from foundry_tui.optimiser.verify import checked, what_if
+from foundry_tui.schedulers.ports import SchedulerError
+
+CHECKS = 50
+"""At most so many placements are checked with the scheduler; each costs it one job id."""
+
+
+def advice(
+    site: Site,
+    snapshot: Snapshot,
+    *,
+    policy: str,
+    limit: int | None,
+    check: bool,
+    progress: Callable[[str], None],
+) -> Plan:
+    """The plan for the estate as it is now."""
+    rights: dict[str, Rights] = {}
+    if site.saved is None:
+        for name, scheduler in site.schedulers.items():
+            try:
+                rights[name] = scheduler.rights()
+            except SchedulerError as error:
+                progress(f"{name}: rights are not known: {error.answer}")
+    thresholds = site.config.thresholds
+    plan = advise(
+        snapshot,
+        rights_by_source=rights,
+        now=snapshot.generated_at,
+        policy=policy,
+        limit=limit,
+        idle_util_pct=thresholds.idle_util_pct,
+        idle_after_s=thresholds.idle_after_s,
+    )
+    if not check or site.saved is not None:
+        return plan
+    moves = [m for m in plan.moves if what_if(m) is not None][:CHECKS]
+    if moves:
+        progress(f"asking the scheduler about {len(moves)} placements")
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        answers = dict(pool.map(lambda move: (move.id, _ask(site, snapshot, move)), moves))
+    return checked(plan, answers)
+
+
+def _ask(site: Site, snapshot: Snapshot, move: Move) -> datetime | str | None:
+    """When the scheduler would start it there, or why not; None when it told neither."""
+    run = find_run(snapshot.runs, move.target.id)
+    changes = what_if(move)
+    if run is None or changes is None:
+        return None
+    try:
+        estimate = site.scheduler(run.source).estimate(run, changes=changes)
+    except (SchedulerError, ValueError):
+        return None
+    return estimate.starts_at or estimate.reason

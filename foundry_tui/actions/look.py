@@ -1,0 +1,190 @@
+"""Looking: what the estate holds, and everything about one run."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from foundry_tui.actions.select import current_user
+from foundry_tui.actions.site import Scheduler, Site
+from foundry_tui.estate.acts import Act, ChangeRun, Release
+from foundry_tui.estate.run import LIVE, Request, Run, RunState, run_id
+from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.estate.text import SafeText
+from foundry_tui.estate.usage import UsageRecord, Window
+from foundry_tui.schedulers.ports import Log, Probe, SchedulerActor, SchedulerError
+
+if TYPE_CHECKING:
+    from foundry_tui.explain.choose import Explanation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """Everything about one run: the noun, the scheduler's own words, and what could not be had."""
+
+    run: Run
+    details: dict[str, SafeText]
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """Why a run waits, and the exact command of the change that would start it."""
+
+    run: Run
+    explanation: Explanation
+    command: tuple[str, ...] | None
+
+
+def doctor(site: Site) -> tuple[tuple[str, str, tuple[Probe, ...]], ...]:
+    """Per source its name, its kind and what was found of it."""
+    found = [(s.name, s.kind, s.probe()) for s in site.schedulers.values()]
+    if site.mode == "demo" and not site.options.demo:
+        from foundry_tui.schedulers.slurm.commands import Commands
+        from foundry_tui.schedulers.slurm.probe import probe
+
+        found.insert(0, ("slurm", "slurm", probe(Commands())))
+    if site.mode != "saved":
+        what, state, words, mend = site.nvml.probe()
+        found.append(
+            ("nvml", "telemetry", (Probe(what=what, state=state, found=words, mend=mend),))
+        )
+    return tuple(found)
+
+
+def with_finished(
+    site: Site, snapshot: Snapshot, since_s: float
+) -> tuple[tuple[Run, ...], tuple[str, ...]]:
+    """Live and finished runs together, and a note for each source whose accounting is silent.
+
+    The job list forgets a finished run after some minutes; accounting keeps the current user's.
+    """
+    if site.saved is not None or since_s <= 0:
+        return snapshot.runs, ()
+    known = {r.id for r in snapshot.runs}
+    window = Window(snapshot.generated_at - timedelta(seconds=since_s), snapshot.generated_at)
+    runs, notes = list(snapshot.runs), []
+    alive = {s.name for s in snapshot.sources if s.usable}
+    for name, scheduler in site.schedulers.items():
+        if name not in alive:
+            continue
+        try:
+            records = scheduler.accounting(window, users=(current_user(),)).records
+        except SchedulerError as error:
+            notes.append(f"{name}: runs that ended earlier are not shown: {error.answer}")
+            continue
+        newest = {run_id(name, r.native_id): r for r in records if r.state not in LIVE}
+        runs += [finished(r, snapshot) for key, r in newest.items() if key not in known]
+    return tuple(runs), tuple(notes)
+
+
+def finished(record: UsageRecord, snapshot: Snapshot) -> Run:
+    """The run that an accounting row tells of."""
+    return Run(
+        id=run_id(record.source, record.native_id),
+        native_id=record.native_id,
+        source=record.source,
+        scheduler="slurm",
+        name=record.name,
+        state=record.state if record.state not in LIVE else RunState.UNKNOWN,
+        user=record.user,
+        account=record.account,
+        queue=record.queue,
+        qos=record.qos,
+        request=Request(
+            gpu_count=record.gpu_count or 0,
+            gpu_milli=record.gpu_milli,
+            gpu_model=record.gpu_model,
+            nodes=max(1, len(record.nodes)),
+            cpu_milli=record.cpu_milli,
+            memory_bytes=record.memory_bytes,
+            time_limit_s=record.time_limit_s,
+        ),
+        submitted_at=record.submitted_at,
+        eligible_at=record.eligible_at,
+        started_at=record.started_at,
+        ended_at=record.ended_at,
+        exit_code=record.exit_code,
+        submit_token=record.submit_token,
+        read_at=snapshot.generated_at,
+    )
+
+
+def _answering(site: Site, snapshot: Snapshot, run: Run) -> Scheduler | None:
+    """The run's scheduler, None when it did not answer just now: asking again only takes time."""
+    usable = any(s.name == run.source and s.usable for s in snapshot.sources)
+    return site.scheduler(run.source) if usable and site.saved is None else None
+
+
+def inspect(site: Site, snapshot: Snapshot, run: Run) -> Inspection:
+    """A run with its scheduler's own words; silence of the source is told, not raised."""
+    scheduler = _answering(site, snapshot, run)
+    if scheduler is None:
+        words = f"{run.source} in its own words: it cannot be asked now"
+        return Inspection(run=run, details=dict(run.native or {}), missing=(words,))
+    try:
+        return Inspection(run=run, details=scheduler.details(run))
+    except SchedulerError as error:
+        return Inspection(run=run, details=dict(run.native or {}), missing=(str(error),))
+
+
+def logs(site: Site, run: Run, *, tail_lines: int, errors: bool) -> Log:
+    """The end of the run's output.
+
+    Raises:
+        SchedulerError: the source does not tell where the output is.
+    """
+    return site.scheduler(run.source).logs(run, tail_lines=tail_lines, errors=errors)
+
+
+def why(site: Site, snapshot: Snapshot, run: Run) -> Why:
+    """Why a run waits and the smallest change that would start it, asked of the scheduler."""
+    from foundry_tui.explain.choose import choose
+    from foundry_tui.explain.diagnosis import diagnose
+
+    looked = inspect(site, snapshot, run)
+    scheduler = _answering(site, snapshot, run)
+    rights = None
+    if scheduler is not None:
+        with suppress(SchedulerError):
+            rights = scheduler.rights()
+    found = diagnose(run, snapshot, details=looked.details, rights=rights, now=site.clock())
+    starts: list[datetime | None] = []
+    refused: list[int] = []
+    how = ""
+    for place, candidate in enumerate(found.candidates):
+        starts.append(None)
+        if scheduler is None or not candidate.what_if:
+            continue
+        try:
+            estimate = scheduler.estimate(run, changes=candidate.changes)
+        except (SchedulerError, ValueError):
+            continue
+        starts[place], how = estimate.starts_at, estimate.how
+        if estimate.starts_at is None:
+            refused.append(place)
+    explanation = choose(found, starts, refused=refused, how=how or "the scheduler's what-if")
+    return Why(run=run, explanation=explanation, command=_command(scheduler, run, explanation))
+
+
+def _command(
+    scheduler: SchedulerActor | None, run: Run, explanation: Explanation
+) -> tuple[str, ...] | None:
+    """The exact command of the chosen change; None when there is nothing to send."""
+    chosen = explanation.chosen
+    if scheduler is None or chosen is None:
+        return None
+    act: Act
+    if chosen.act == "change":
+        act = ChangeRun(source=run.source, runs=(run.id,), fields=chosen.changes)
+    elif chosen.act == "release":
+        act = Release(source=run.source, runs=(run.id,))
+    else:
+        return None
+    if scheduler.supports(type(act)) is not None:
+        return None
+    with suppress(ValueError, SchedulerError):
+        return scheduler.preview(act, (run,), "").items[0].command or None
+    return None

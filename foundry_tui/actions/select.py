@@ -1,0 +1,78 @@
+"""From words on a command line to runs: by id or by filter, never by name."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from foundry_tui.actions.errors import NothingMatched, WrongUse
+from foundry_tui.estate.filter import Field, Filter, FilterError, parse
+from foundry_tui.estate.run import LIVE, Run
+
+_WIDE = re.compile(r"(?i)^(all|\*|.*[*?].*)$")
+_SPAN = re.compile(r"^\d+\s*(-|\.\.|:|,)\s*\d+.*$")
+
+
+def current_user() -> str:
+    """The name of the user who runs the program."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def compiled(where: str | None, fields: Mapping[str, Field]) -> Filter | None:
+    """The filter of `--where`.
+
+    Raises:
+        WrongUse: it cannot be understood; the message points at the token.
+    """
+    if where is None:
+        return None
+    try:
+        return parse(where, fields, me=current_user())
+    except FilterError as error:
+        raise WrongUse(f"--where\n{error}") from error
+
+
+def resolve(runs: Sequence[Run], references: Iterable[str]) -> tuple[Run, ...]:
+    """The runs that the references name, each once, in their order.
+
+    A reference is an estate id (`lab/17`), a native id (`17`, `18_3`, a workload uuid) or the id of
+    an array, which stands for its live tasks.
+
+    Raises:
+        WrongUse: `ALL`, a wildcard or a range; or an id that two sources have.
+        NothingMatched: no run has this id.
+    """
+    found: dict[str, Run] = {}
+    for reference in references:
+        for run in _one(runs, reference.strip()):
+            found[run.id] = run
+    return tuple(found.values())
+
+
+def _one(runs: Sequence[Run], reference: str) -> list[Run]:
+    if not reference or _WIDE.match(reference) or reference.startswith("-"):
+        raise WrongUse(
+            f"{reference!r} names no run: give ids, or select with --where and confirm the count"
+        )
+    exact = [r for r in runs if r.id == reference]
+    if exact:
+        return exact
+    source, slash, native = reference.rpartition("/")
+    pool = [r for r in runs if r.source == source] if slash else list(runs)
+    matched = [r for r in pool if r.native_id == native]
+    if not matched:
+        matched = [r for r in pool if r.array and r.array.job_id == native]
+        matched = [r for r in matched if r.state in LIVE] or matched
+    if len({r.source for r in matched}) > 1:
+        names = ", ".join(sorted(r.id for r in matched))
+        raise WrongUse(f"{reference} is an id of several sources: {names}; name the source too")
+    if not matched:
+        if _SPAN.match(native):
+            raise WrongUse(f"{reference!r} is a range: name each run, or select with --where")
+        raise NothingMatched(f"no run {reference} is known; `foundry runs` lists them")
+    return matched

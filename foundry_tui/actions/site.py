@@ -1,0 +1,224 @@
+"""What this host offers: its sources, found or configured, and where state is kept."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from foundry_tui.actions.errors import ActionError, SourceMissing, WrongUse
+from foundry_tui.collector.collect import Collector
+from foundry_tui.config.errors import ConfigError
+from foundry_tui.config.load import load
+from foundry_tui.config.model import Config
+from foundry_tui.config.places import PlaceError, cache_dir, state_dir
+from foundry_tui.estate.snapshot import Snapshot, SnapshotError, decode
+from foundry_tui.estate.source import Source, SourceState
+from foundry_tui.schedulers.ports import SchedulerActor, SchedulerReader
+from foundry_tui.store.journal import Journal
+from foundry_tui.store.snapshots import Snapshots
+from foundry_tui.telemetry.nvml import Nvml
+
+MAX_ESTATE_BYTES = 512 << 20
+"""Cap on a saved estate file."""
+
+
+class Scheduler(SchedulerReader, SchedulerActor, Protocol):
+    """A source that can be read and changed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The global options of the command line."""
+
+    config: Path | None = None
+    estate: Path | None = None
+    demo: bool = False
+    read_only: bool = False
+
+
+def utc_now() -> datetime:
+    """The clock of the program."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Site:
+    """The sources of this host. `mode` is live, demo or saved; `tell` takes words for the user."""
+
+    options: Options
+    config: Config
+    mode: str
+    tell: Callable[[str], None]
+    schedulers: dict[str, Scheduler] = field(default_factory=dict)
+    saved: Snapshot | None = None
+    clock: Callable[[], datetime] = utc_now
+
+    @cached_property
+    def collector(self) -> Collector:
+        """The one poller of this process."""
+        return Collector(
+            readers=tuple(self.schedulers.values()),
+            clock=self.clock,
+            store=self._store(),
+            telemetry=self.nvml.read if self.mode == "live" else None,
+            interval_s=float(self.config.intervals.refresh_s),
+        )
+
+    def _store(self) -> Snapshots | None:
+        if self.mode != "live":
+            return None
+        place = _cache(self)
+        return None if place is None else Snapshots(place)
+
+    @cached_property
+    def nvml(self) -> Nvml:
+        """The GPUs of this host itself."""
+        return Nvml(node=socket.gethostname().split(".")[0], clock=self.clock)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The journal of changes; the folder is made when it is first needed.
+
+        Raises:
+            ActionError: there is no folder to keep a journal in, so nothing may be changed.
+        """
+        if self.mode == "demo":
+            # A play on the simulated estate must not stand among real changes.
+            cache = _cache(self)
+            if cache is not None:
+                folder = cache / "demo"
+                folder.mkdir(mode=0o700, exist_ok=True)
+                return Journal(folder, self.clock)
+        try:
+            place = state_dir(self.config.state_dir, os.environ)
+        except PlaceError as error:
+            raise ActionError(f"nothing can be sent without a journal: {error}") from error
+        if place.notice:
+            self.tell(place.notice)
+        return Journal(place.path, self.clock)
+
+    def snapshot(self) -> Snapshot:
+        """The estate now, or as it was saved."""
+        return self.saved if self.saved is not None else self.collector.collect()
+
+    def whole(self) -> Snapshot:
+        """The estate, for a question that needs at least one source with data.
+
+        Raises:
+            SourceMissing: no source gave anything, now or before.
+        """
+        snapshot = self.snapshot()
+        sources = [s for s in snapshot.sources if s.kind not in ("telemetry", "mlflow")]
+        if sources and all(s.read_at is None for s in sources):
+            told = "; ".join(f"{s.name}: {s.reason}" for s in sources)
+            raise SourceMissing(f"no source answered and nothing was kept from before. {told}")
+        return snapshot
+
+    def scheduler(self, name: str) -> Scheduler:
+        """The source of this name, to ask or to change.
+
+        Raises:
+            WrongUse: a saved estate has nobody to ask, or there is no such source.
+        """
+        if self.saved is not None:
+            raise WrongUse("a saved estate (--estate) has no scheduler to ask or to change")
+        if name not in self.schedulers:
+            raise WrongUse(f"no source {name!r} here; there is {', '.join(self.schedulers)}")
+        return self.schedulers[name]
+
+
+def down(sources: Sequence[Source]) -> tuple[Source, ...]:
+    """The schedulers whose data is not from now."""
+    bad = (SourceState.DOWN, SourceState.DENIED, SourceState.STALE)
+    return tuple(s for s in sources if s.state in bad and s.kind != "telemetry")
+
+
+def open_site(options: Options, tell: Callable[[str], None]) -> Site:
+    """Find out what this host offers: a saved estate, the demo, configured or found sources.
+
+    Raises:
+        WrongUse: the configuration or the saved estate cannot be read.
+    """
+    if options.estate is not None and options.demo:
+        raise WrongUse("--estate and --demo exclude each other")
+    try:
+        loaded = load(options.config, os.environ)
+    except ConfigError as error:
+        raise WrongUse(str(error)) from error
+    site = Site(options=options, config=loaded.config, mode="live", tell=tell)
+    for warning in loaded.warnings:
+        tell(warning)
+    if options.estate is not None:
+        site.mode, site.saved = "saved", read_estate(options.estate)
+        return site
+    if not options.demo:
+        site.schedulers = _live(site.config, site.clock)
+        if site.schedulers:
+            return site
+        site.tell(
+            "no scheduler was found on this host: this is the simulated estate (`foundry doctor`)"
+        )
+    site.mode = "demo"
+    site.schedulers = _demo(site)
+    return site
+
+
+def read_estate(path: Path) -> Snapshot:
+    """A saved estate file.
+
+    Raises:
+        WrongUse: it is missing, too large or no snapshot.
+    """
+    try:
+        if path.stat().st_size > MAX_ESTATE_BYTES:
+            raise WrongUse(f"{path} is larger than {MAX_ESTATE_BYTES >> 20} MiB: no saved estate")
+        return decode(path.read_bytes())
+    except OSError as error:
+        raise WrongUse(f"--estate {path}: {error.strerror}") from error
+    except SnapshotError as error:
+        raise WrongUse(f"--estate {path}: {error}") from error
+
+
+def _live(config: Config, clock: Callable[[], datetime]) -> dict[str, Scheduler]:
+    from foundry_tui.schedulers.slurm import adapter
+
+    found: dict[str, Scheduler] = {}
+    for source in config.slurm:
+        found[source.name] = adapter.SlurmAdapter(
+            source.name,
+            conf=str(source.conf) if source.conf else None,
+            folder=str(source.bin) if source.bin else None,
+            timeout_s=float(source.timeout_s),
+            read=source.read,
+            clock=clock,
+        )
+    if not found and (one := adapter.discover(clock)) is not None:
+        found[one.name] = one
+    return found
+
+
+def _demo(site: Site) -> dict[str, Scheduler]:
+    from foundry_tui.schedulers.simulated import build
+
+    place = _cache(site)
+    return {s.name: s for s in build(None if place is None else place / "demo", site.clock)}
+
+
+def _cache(site: Site) -> Path | None:
+    """The local folder for data that can be had again; without one nothing is kept."""
+    try:
+        place = cache_dir(site.config.cache_dir, os.environ)
+    except PlaceError as error:
+        site.tell(f"the last good data is not kept: {error}")
+        return None
+    if place.notice:
+        site.tell(place.notice)
+    return place.path

@@ -1,0 +1,120 @@
+"""The table of actions: one row per ability, from which help, completion and docs are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One ability.
+
+    `id` is its word on the command line; `scope` what it works on (estate, run, journal, config);
+    `risk` is look or change; `role` is user or admin; `keys` are its keys on the screens.
+    """
+
+    id: str
+    title: str
+    help: str
+    scope: str = "estate"
+    risk: str = "look"
+    role: str = "user"
+    keys: tuple[str, ...] = ()
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        id="overview",
+        title="Overview",
+        help="The whole estate on one page; what `foundry` alone shows.",
+        keys=("1",),
+    ),
+    Action(
+        id="doctor",
+        title="Doctor",
+        help="Every source: found, missing or broken, why, and the command that mends it.",
+    ),
+    Action(id="nodes", title="Nodes", help="Nodes with their GPUs and what is free.", keys=("3",)),
+    Action(id="gpus", title="GPUs", help="Every GPU, the runs that hold it and what it does."),
+    Action(id="queues", title="Queues", help="Partitions and projects with quota, use and waits."),
+    Action(id="runs", title="Runs", help="Live and finished runs together.", keys=("2",)),
+    Action(
+        id="why",
+        title="Why it waits",
+        help="The one dominant reason why a run waits and the smallest change that starts it.",
+        scope="run",
+        keys=("w",),
+    ),
+    Action(id="inspect", title="Inspect", help="Everything about runs.", scope="run", keys=("i",)),
+    Action(id="logs", title="Logs", help="The end of a run's output.", scope="run", keys=("l",)),
+    Action(id="snapshot", title="Snapshot", help="The whole estate as a JSON file."),
+    Action(
+        id="submit",
+        title="Submit",
+        help="Submit a batch script, unchanged, with options as `sbatch` takes them.",
+        scope="run",
+        risk="change",
+        keys=("n",),
+    ),
+    Action(
+        id="cancel",
+        title="Cancel",
+        help="End runs, waiting or running. Cannot be undone.",
+        scope="run",
+        risk="change",
+        keys=("c",),
+    ),
+    Action(
+        id="hold",
+        title="Hold",
+        help="Keep waiting runs from starting.",
+        scope="run",
+        risk="change",
+        keys=("h",),
+    ),
+    Action(
+        id="release",
+        title="Release",
+        help="Let held runs start.",
+        scope="run",
+        risk="change",
+        keys=("H",),
+    ),
+    Action(
+        id="requeue",
+        title="Requeue",
+        help="Stop running runs and queue them again. Cannot be undone.",
+        scope="run",
+        risk="change",
+        keys=("R",),
+    ),
+    Action(
+        id="undo",
+        title="Undo",
+        help="Take a change back (hold and release).",
+        scope="journal",
+        risk="change",
+        keys=("u",),
+    ),
+    Action(
+        id="journal",
+        title="Journal",
+        help="Every change that was sent, and what came of it.",
+        scope="journal",
+    ),
+    Action(
+        id="advise",
+        title="Advice",
+        help="Where waiting runs should go, and GPUs that are held without being used.",
+        keys=("4",),
+    ),
+    Action(id="report", title="Report", help="Utilisation reports as CSV files.", keys=("5",)),
+    Action(
+        id="config",
+        title="Configuration",
+        help="The configuration file.",
+        scope="config",
+    ),
+)
+
+BY_ID = {action.id: action for action in ACTIONS}

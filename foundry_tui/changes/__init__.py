@@ -1,0 +1,1 @@
+"""Safe change: preview, journal, perform, read back, undo."""

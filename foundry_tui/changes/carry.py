@@ -1,0 +1,229 @@
+"""Carrying one act out: journal first, then send, then read back.
+
+The journal line is on disk before anything is sent. So whatever happens in between, kill -9 too,
+the next start finds the open line and settles it by looking, never by sending again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from foundry_tui.estate.acts import (
+    Act,
+    Change,
+    ChangeNode,
+    ChangeQueue,
+    Hold,
+    Preview,
+    PreviewItem,
+    Receipt,
+    ReceiptStatus,
+    Release,
+    Resume,
+    Submit,
+    Suspend,
+    kind,
+    outcome,
+)
+from foundry_tui.estate.run import Run
+from foundry_tui.estate.text import safe
+from foundry_tui.schedulers.ports import SchedulerActor, SchedulerError, Unavailable
+from foundry_tui.store.journal import OPEN, Journal, Record, Who, new_change_id
+
+UNDOABLE: dict[str, type[Hold] | type[Release] | type[Suspend] | type[Resume]] = {
+    "hold": Release,
+    "release": Hold,
+    "suspend": Resume,
+    "resume": Suspend,
+}
+"""Act -> the act that takes it back."""
+
+
+class Unsettled(Unavailable):
+    """A creating act went out and no answer came; the journal keeps it open."""
+
+
+class ChangeError(Exception):
+    """A change that cannot be done: what was asked, why not, what to do next."""
+
+
+def new_token() -> str:
+    """A submit token: unguessable, and unique for every try."""
+    return secrets.token_hex(8)
+
+
+def preview(actor: SchedulerActor, act: Act, runs: tuple[Run, ...], token: str) -> Preview:
+    """The act spelled out by its adapter.
+
+    Raises:
+        ChangeError: the adapter does not do this kind of act, or nothing was selected.
+    """
+    refusal = actor.supports(type(act))
+    if refusal is not None:
+        raise ChangeError(f"{kind(act)} on {actor.name}: {refusal}")
+    if not isinstance(act, Submit | ChangeNode | ChangeQueue) and not act.runs:
+        raise ChangeError(f"{kind(act)}: no run was named")
+    return actor.preview(act, runs, token)
+
+
+def carry_out(
+    actor: SchedulerActor,
+    journal: Journal,
+    sent: Preview,
+    token: str,
+    *,
+    clock: Callable[[], datetime],
+    undoes: str | None = None,
+) -> Change:
+    """Do what the preview spelled out.
+
+    Raises:
+        JournalError: the journal could not be written; nothing was sent.
+        Unsettled: a submit got no answer; it stays open in the journal.
+        Unavailable: the source does not answer; nothing was sent, and the journal says so.
+    """
+    change_id = new_change_id(clock)
+    journal.begin(
+        change_id,
+        kind(sent.act),
+        actor.name,
+        items=tuple(i.target for i in sent.items),
+        commands=tuple(i.command for i in sent.items),
+        token=token,
+        who=Who.current(os.environ),
+        undoes=undoes,
+        digest=digest(sent.act),
+    )
+    try:
+        receipts = actor.perform(sent, token)
+    except Unavailable as error:
+        receipts = tuple(
+            Receipt(
+                target=i.target, status=ReceiptStatus.REFUSED, message=safe(f"not sent: {error}")
+            )
+            for i in sent.items
+        )
+        journal.finish(change_id, "not_sent", receipts)
+        raise
+    unanswered = all(r.status is ReceiptStatus.UNKNOWN for r in receipts)
+    if unanswered and isinstance(sent.act, Submit):
+        # The journal's line stays open: the next try looks for the token before it sends.
+        raise Unsettled(
+            f"submit {change_id}",
+            f"no answer came, so it may have arrived ({receipts[0].message})",
+            "run the same command again when the source answers: it finds this try by its token",
+        )
+    if not unanswered:
+        receipts = actor.read_back(sent, receipts)
+    status = outcome(receipts)
+    journal.finish(change_id, status, receipts)
+    return Change(
+        id=change_id,
+        act=kind(sent.act),
+        status=status,
+        receipts=receipts,
+        at=clock(),
+        undoes=undoes,
+    )
+
+
+def digest(act: Act) -> str | None:
+    """What makes two submits the same: script, options, arguments and folder."""
+    if not isinstance(act, Submit):
+        return None
+    text = repr(
+        (act.source, act.script, act.script_name, act.options, act.script_args, act.work_dir)
+    )
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def settle_open(
+    actors: Mapping[str, SchedulerActor], journal: Journal, now: datetime
+) -> tuple[tuple[Record, Receipt], ...]:
+    """Settle changes whose program was killed: submits by their token, others as unknown.
+
+    A source that does not answer leaves its changes open for the next time, and a change that
+    another program is carrying out right now is left to it.
+
+    Raises:
+        JournalError: the journal cannot be read or written.
+    """
+    settled = []
+    for record in journal.changes():
+        actor = actors.get(record.source)
+        if record.change.status != OPEN or actor is None or under_way(record, now):
+            continue
+        if record.change.act == "submit" and record.token:
+            try:
+                native = actor.find_submitted(record.token)
+            except SchedulerError:
+                continue
+            status, receipt = _found(record, native)
+        else:
+            status = "unknown"
+            receipt = Receipt(
+                target=", ".join(record.items[:3]),
+                status=ReceiptStatus.UNKNOWN,
+                message=safe("the program ended in the middle; look at the runs themselves"),
+            )
+        journal.finish(record.change.id, status, (receipt,))
+        settled.append((record, receipt))
+    return tuple(settled)
+
+
+def _found(record: Record, native: str | None) -> tuple[str, Receipt]:
+    if native is None:
+        words = safe("the program ended before anything was sent")
+        target = record.items[0] if record.items else ""
+        return "not_sent", Receipt(target=target, status=ReceiptStatus.REFUSED, message=words)
+    words = safe("the program ended before the answer came; found by its submit token")
+    return "done", Receipt(target=native, status=ReceiptStatus.DONE, message=words)
+
+
+UNDER_WAY_S = 120.0
+"""No act takes longer than this; an open change that is older has lost its program."""
+
+
+def under_way(record: Record, now: datetime) -> bool:
+    """Whether the program that began this change may still be at it."""
+    if record.change.at is None or (now - record.change.at).total_seconds() > UNDER_WAY_S:
+        return False
+    if record.who.host != socket.gethostname() or record.who.pid == os.getpid():
+        return record.who.host != socket.gethostname()
+    try:
+        os.kill(record.who.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def inverse(journal: Journal, record: Record) -> Act:
+    """The act that takes a change back, for those of its items that were done.
+
+    Raises:
+        ChangeError: it cannot be taken back, was taken back already, or changed nothing.
+        JournalError: the journal cannot be read.
+    """
+    change = record.change
+    made = UNDOABLE.get(change.act)
+    if made is None:
+        raise ChangeError(f"{change.id} is a {change.act}, which cannot be taken back")
+    for later in journal.changes():
+        if later.change.undoes == change.id and later.change.status in ("done", "part"):
+            raise ChangeError(f"{change.id} was already taken back by {later.change.id}")
+    done = tuple(r.target for r in change.receipts if r.status is ReceiptStatus.DONE)
+    if not done:
+        raise ChangeError(f"{change.id} changed nothing (it is {change.status}): nothing to undo")
+    return made(source=record.source, runs=done)
+
+
+def loss_gpu_hours(items: tuple[PreviewItem, ...]) -> float:
+    """GPU-hours of work that the items would throw away."""
+    return sum(i.loss_gpu_s or 0.0 for i in items) / 3600.0

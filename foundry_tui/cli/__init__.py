@@ -1,0 +1,34 @@
+"""The command line: data on standard output, narration on standard error, stable exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code. No traceback reaches the user."""
+    args = sys.argv[1:] if argv is None else argv
+    if args == ["--version"]:
+        from foundry_tui import __version__
+
+        print(f"foundry {__version__}")
+        return 0
+    from foundry_tui.cli.app import run
+
+    try:
+        return run(args)
+    except BrokenPipeError:
+        # `foundry runs | head`: the reader has gone, and Python must not complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return 130
+    except Exception as error:
+        if "FOUNDRY_DEBUG" in os.environ:
+            raise
+        from foundry_tui.cli.output import narrate
+
+        narrate(f"a fault of foundry itself: {error!r}; FOUNDRY_DEBUG=1 shows where, please report")
+        return 1

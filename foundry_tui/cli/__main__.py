@@ -1,0 +1,7 @@
+"""`python -m foundry_tui.cli`."""
+
+import sys
+
+from foundry_tui.cli import main
+
+sys.exit(main())

@@ -1,0 +1,213 @@
+"""Commands that change something, and the journal of what was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from foundry_tui.actions import act
+from foundry_tui.actions.errors import PARTLY, ActionError, NothingMatched, WrongUse
+from foundry_tui.actions.select import compiled, resolve
+from foundry_tui.cli import output
+from foundry_tui.cli.context import Context, command
+from foundry_tui.cli.look import style, told
+from foundry_tui.estate import filter as filters
+from foundry_tui.estate.acts import Change, ReceiptStatus
+from foundry_tui.estate.run import LIVE, Run
+from foundry_tui.presenters import filterable, records
+from foundry_tui.presenters.changes import journal_text, preview_text, receipts_text
+
+CODES = {"done": 0, "part": PARTLY, "unchanged": 1, "refused": 1, "unknown": 1, "not_sent": 1}
+"""Status of a change -> exit code."""
+
+OWN = {"--json": "as_json", "--demo": "demo", "--read-only": "read_only", "--ascii": "ascii_only"}
+
+agreeing = (
+    click.option("--yes", is_flag=True, help="Agree, for one run of your own."),
+    click.option("--confirm", "typed", type=int, metavar="COUNT", help="Agree to so many runs."),
+    click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing."),
+)
+
+
+def asks(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options by which a change is agreed to."""
+    for option in reversed(agreeing):
+        function = option(function)
+    return function
+
+
+def _verb(verb: str) -> click.Command:
+    @command(verb)
+    @click.argument("references", metavar="RUN...", nargs=-1)
+    @asks
+    def run_act(
+        context: Context, references: tuple[str, ...], yes: bool, typed: int | None, dry_run: bool
+    ) -> int:
+        snapshot = context.site.whole()
+        told(snapshot)
+        prepared = act.prepare(
+            context.site, verb, snapshot, _selected(context, snapshot.runs, references)
+        )
+        return _send(context, prepared, verb, yes=yes, typed=typed, dry_run=dry_run)
+
+    return run_act
+
+
+def _selected(
+    context: Context, runs: tuple[Run, ...], references: tuple[str, ...]
+) -> tuple[Run, ...]:
+    """Runs by id, or live runs by `--where`; never both, never all by silence."""
+    if references and context.where:
+        raise WrongUse("name runs by id or select them with --where, not both")
+    if references:
+        return resolve(runs, references)
+    wanted = compiled(context.where, filters.RUN_FIELDS)
+    if wanted is None or not (context.where or "").strip():
+        raise WrongUse("name at least one run, or select with --where EXPR")
+    now = context.site.clock()
+    live = [r for r in runs if r.state in LIVE]
+    kept = tuple(r for r in live if wanted.match(filterable.run_fields(r, now)))
+    if not kept:
+        raise NothingMatched(f"none of {len(live)} live runs matches {context.where!r}")
+    return kept
+
+
+def _send(
+    context: Context,
+    prepared: tuple[act.Prepared, ...],
+    verb: str,
+    *,
+    yes: bool,
+    typed: int | None,
+    dry_run: bool,
+) -> int:
+    for one in prepared:
+        text = preview_text(one.preview, style(context))
+        if dry_run:
+            output.emit(text)
+        else:
+            output.block(text)
+    if dry_run:
+        return 0
+    if all(len(one.preview.refused) == one.count for one in prepared):
+        raise ActionError(f"{verb}: nothing was sent, for the reasons above")
+    count = sum(one.count for one in prepared)
+    one_own = len(prepared) == 1 and prepared[0].one_own
+    output.confirm(
+        f"{verb} {count} run{'s' if count != 1 else ''}?",
+        count=count,
+        one_own=one_own,
+        yes=yes,
+        typed=typed,
+    )
+    changes = [act.perform(context.site, one) for one in prepared]
+    return _report(context, changes)
+
+
+def _report(context: Context, changes: list[Change]) -> int:
+    if context.as_json:
+        payload = [records.change_record(c) for c in changes]
+        shown: Any = payload[0] if len(payload) == 1 else payload
+        output.emit(records.envelope("change", shown, sources=(), now=context.site.clock()))
+    else:
+        for change in changes:
+            output.emit(receipts_text(change, style(context)))
+    codes = {CODES.get(c.status, 1) for c in changes}
+    return codes.pop() if len(codes) == 1 else PARTLY
+
+
+cancel, hold, release, requeue = (_verb(v) for v in ("cancel", "hold", "release", "requeue"))
+
+
+@command(
+    "submit",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    options_metavar="[OPTIONS] [SBATCH OPTIONS]",
+)
+@click.option("--source", metavar="NAME", help="Where to submit, when there are several.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
+@click.argument("argv", metavar="SCRIPT [ARGS]...", nargs=-1, type=click.UNPROCESSED)
+def submit(context: Context, source: str | None, dry_run: bool, argv: tuple[str, ...]) -> int:
+    options, script, script_args = act.split_submit(argv)
+    # Options of our own may stand among those of sbatch.
+    context = context.with_more({OWN[o]: True for o in options if o in OWN})
+    dry_run = dry_run or "--dry-run" in options
+    options = tuple(o for o in options if o not in OWN and o != "--dry-run")
+    site = context.site
+    prepared = act.prepare_submit(site, source, options, script, script_args)
+    if dry_run:
+        output.emit(preview_text(prepared.preview, style(context)))
+        return 1 if prepared.preview.refused else 0
+    for item in prepared.preview.refused:
+        raise ActionError(f"nothing was sent: {item.refusal}")
+    found = act.first_try(site, prepared)
+    if found is not None:
+        record, receipt = found
+        output.narrate(
+            f"the first try ({record.change.id}) had reached {record.source} as {receipt.target}: "
+            "not submitted again"
+        )
+        return _submitted(context, record.source, receipt.target)
+    change = act.perform(site, prepared)
+    for receipt in change.receipts:
+        if receipt.message:
+            output.narrate(receipt.message)
+    if change.receipts[0].status in (ReceiptStatus.DONE, ReceiptStatus.ACCEPTED):
+        return _submitted(context, prepared.source, change.receipts[0].target)
+    if context.as_json:
+        return _report(context, [change])
+    return CODES.get(change.status, 1)
+
+
+def _submitted(context: Context, source: str, native: str) -> int:
+    run_id = f"{source}/{native}"
+    snapshot = context.site.collector.collect()
+    run = next((r for r in snapshot.runs if r.id == run_id or _of_array(r, source, native)), None)
+    if context.as_json:
+        payload = {"id": run_id} if run is None else records.run_record(run)
+        output.emit(
+            records.envelope("run", payload, sources=snapshot.sources, now=context.site.clock())
+        )
+    elif run is None:
+        output.emit(run_id)
+    else:
+        output.emit(f"{run_id} {run.state}")
+    return 0
+
+
+def _of_array(run: Run, source: str, native: str) -> bool:
+    return run.source == source and run.array is not None and run.array.job_id == native
+
+
+@command("undo")
+@click.argument("change_id", metavar="ID")
+@asks
+def undo(context: Context, change_id: str, yes: bool, typed: int | None, dry_run: bool) -> int:
+    snapshot = context.site.whole()
+    told(snapshot)
+    prepared = act.prepare_undo(context.site, change_id, snapshot)
+    return _send(context, (prepared,), f"undo {change_id}:", yes=yes, typed=typed, dry_run=dry_run)
+
+
+@command("journal")
+@click.option("--verify", is_flag=True, help="Check that no line was changed or lost.")
+@click.option("-n", "--lines", "count", default=50, show_default=True, help="The newest so many.")
+def journal(context: Context, verify: bool, count: int) -> int:
+    if verify:
+        problems = context.site.journal.verify()
+        for problem in problems:
+            output.narrate(str(problem))
+        if not problems:
+            output.narrate(f"{context.site.journal.path}: every line is as it was written")
+        return 1 if problems else 0
+    for record, receipt in act.settle(context.site):
+        output.narrate(f"{record.change.id} was broken off: {receipt.message}")
+    kept = context.site.journal.changes()[-max(1, count) :]
+    if context.as_json:
+        payload = [records.journal_record(r) for r in kept]
+        output.emit(records.envelope("journal", payload, sources=(), now=context.site.clock()))
+    else:
+        output.emit(journal_text(kept, style(context)))
+    return 0

@@ -1,0 +1,125 @@
+"""The `foundry` command: global options, the commands, and errors as exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from foundry_tui import __version__
+from foundry_tui.actions.errors import code_of
+from foundry_tui.actions.table import BY_ID
+from foundry_tui.cli import output
+from foundry_tui.cli.context import Context, global_options
+
+COMMANDS = {
+    "doctor": "foundry_tui.cli.look",
+    "overview": "foundry_tui.cli.look",
+    "nodes": "foundry_tui.cli.look",
+    "gpus": "foundry_tui.cli.look",
+    "queues": "foundry_tui.cli.look",
+    "runs": "foundry_tui.cli.look",
+    "why": "foundry_tui.cli.run",
+    "inspect": "foundry_tui.cli.run",
+    "logs": "foundry_tui.cli.run",
+    "snapshot": "foundry_tui.cli.look",
+    "submit": "foundry_tui.cli.act",
+    "cancel": "foundry_tui.cli.act",
+    "hold": "foundry_tui.cli.act",
+    "release": "foundry_tui.cli.act",
+    "requeue": "foundry_tui.cli.act",
+    "undo": "foundry_tui.cli.act",
+    "journal": "foundry_tui.cli.act",
+    "advise": "foundry_tui.cli.plan",
+    "report": "foundry_tui.cli.plan",
+    "config": "foundry_tui.cli.setup",
+    "completion": "foundry_tui.cli.setup",
+}
+"""Command -> the module that holds it; imported only when the command is used."""
+
+
+class Commands(click.Group):
+    """Commands that are imported when they are used, so that start-up stays short."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        from importlib import import_module
+
+        found = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        assert isinstance(found, click.Command)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, 1)
+            hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command {args[0]!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, BY_ID[name].help) for name in COMMANDS if name in BY_ID]
+        rows.append(("completion", "The shell's completion script."))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@global_options
+@click.version_option(__version__, message="foundry %(version)s")
+@click.pass_context
+def foundry(ctx: click.Context, /, **given: Any) -> None:
+    """The terminal for a GPU estate that is split between Slurm and Run:ai.
+
+    Without a command it shows the overview of whatever this host offers, else of a simulated
+    estate.
+
+    Exit codes: 0 done, 1 failed or refused, 2 wrong use, 3 a needed source is unavailable,
+    4 nothing matched, 5 done in part.
+    """
+    ctx.obj = Context.of(given)
+    if ctx.invoked_subcommand is None:
+        from foundry_tui.cli.look import overview
+
+        ctx.invoke(overview)
+
+
+def run(args: list[str]) -> int:
+    """Run the command line and turn what went wrong into one line and an exit code."""
+    try:
+        result = foundry.main(args=args, prog_name="foundry", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort:
+        output.narrate("nothing was changed")
+        return 1
+    except click.UsageError as error:
+        error.show(sys.stderr)
+        return 2
+    except click.ClickException as error:
+        output.narrate(error.format_message())
+        return 2
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        output.narrate(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        return 1
+    except Exception as error:
+        code = code_of(error)
+        if code is None:
+            raise
+        output.narrate(str(error))
+        return code

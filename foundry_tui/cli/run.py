@@ -1,0 +1,117 @@
+"""Commands about single runs: why, inspect, logs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from foundry_tui.actions import look
+from foundry_tui.actions.select import resolve
+from foundry_tui.cli import output
+from foundry_tui.cli.context import Context, command
+from foundry_tui.cli.look import style, told
+from foundry_tui.estate.run import Run
+from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.presenters import records, units
+from foundry_tui.presenters.details import run_details
+from foundry_tui.presenters.why import why_text
+
+named = click.argument("references", metavar="RUN...", nargs=-1, required=True)
+
+
+def chosen(context: Context, references: tuple[str, ...]) -> tuple[Snapshot, tuple[Run, ...]]:
+    """The estate and the runs named in it, the finished ones of accounting too."""
+    snapshot = context.site.whole()
+    told(snapshot)
+    rows, _ = look.with_finished(context.site, snapshot, 7 * 86_400.0)
+    return snapshot, resolve(rows, references)
+
+
+@command("why")
+@named
+def why(context: Context, references: tuple[str, ...]) -> int:
+    snapshot, runs = chosen(context, references)
+    found = [look.why(context.site, snapshot, run) for run in runs]
+    now = snapshot.generated_at
+    if context.as_json:
+        payload = [records.why_record(w.run.id, w.explanation, w.command) for w in found]
+        output.emit(records.envelope("why", payload, sources=snapshot.sources, now=now))
+    else:
+        output.emit("\n\n".join(_page(context, one, now) for one in found))
+    return 0
+
+
+def _page(context: Context, one: look.Why, now: datetime) -> str:
+    run, why = one.run, one.explanation
+    waited = units.duration(run.wait_s(now))
+    starts = f"{units.when(why.starts_at)}, by {why.how}" if why.starts_at else ""
+    return why_text(
+        title=f"{run.id} {run.name}: {run.state.value}, {waited}",
+        reason=why.diagnosis.reason,
+        sentence=why.diagnosis.sentence,
+        evidence=why.diagnosis.evidence,
+        next_step=why.sentence,
+        command=one.command or (),
+        estimate=starts,
+        owner=(why.chosen.owner or "") if why.chosen else "",
+        style=style(context),
+    )
+
+
+@command("inspect")
+@named
+def inspect(context: Context, references: tuple[str, ...]) -> int:
+    snapshot, runs = chosen(context, references)
+    found = [look.inspect(context.site, snapshot, run) for run in runs]
+    if context.as_json:
+        payload = [
+            {**records.run_record(i.run), "details": i.details, "missing": list(i.missing)}
+            for i in found
+        ]
+        output.emit(
+            records.envelope("runs", payload, sources=snapshot.sources, now=snapshot.generated_at)
+        )
+    else:
+        output.emit(
+            "\n\n".join(
+                run_details(
+                    i.run,
+                    now=snapshot.generated_at,
+                    style=style(context),
+                    details=i.details,
+                    missing=i.missing,
+                )
+                for i in found
+            )
+        )
+    return 0
+
+
+@command("logs")
+@click.argument("reference", metavar="RUN")
+@click.option("-n", "--lines", "tail", default=100, show_default=True, help="Lines from the end.")
+@click.option("--errors", is_flag=True, help="The error file instead of the output file.")
+def logs(context: Context, reference: str, tail: int, errors: bool) -> int:
+    snapshot, runs = chosen(context, (reference,))
+    if len(runs) > 1:
+        ids = ", ".join(r.native_id for r in runs[:5])
+        raise click.UsageError(f"{reference} is an array; name one task of it: {ids} …")
+    log = look.logs(context.site, runs[0], tail_lines=max(0, tail), errors=errors)
+    if context.as_json:
+        payload = {
+            "run": runs[0].id,
+            "path": log.path,
+            "lines": list(log.lines),
+            "truncated": log.truncated,
+            "reason": log.reason,
+        }
+        output.emit(
+            records.envelope("log", payload, sources=snapshot.sources, now=snapshot.generated_at)
+        )
+    elif log.lines:
+        output.emit("\n".join(log.lines))
+    if log.reason:
+        output.narrate(f"{log.path or runs[0].id}: {log.reason}")
+        return 1
+    return 0

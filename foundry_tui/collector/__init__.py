@@ -1,0 +1,1 @@
+"""Polls every source politely and keeps the last good data of each."""

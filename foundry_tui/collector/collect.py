@@ -1,0 +1,128 @@
+"""One sweep over all sources, side by side, under one deadline.
+
+A source that does not answer in time costs the others nothing: its last good data takes its place,
+with its age and the reason.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from foundry_tui.collector.backoff import Backoff
+from foundry_tui.estate.gpu import Reading
+from foundry_tui.estate.merge import merge
+from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.estate.source import Source, SourceState
+from foundry_tui.estate.text import safe
+from foundry_tui.schedulers.ports import Denied, SchedulerError, SchedulerReader
+from foundry_tui.store.snapshots import Snapshots, StoreError
+
+DEADLINE_S = 14.0
+"""A sweep ends after this many seconds, whoever still keeps silent."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is known of one source: its last good part, its time-table and its last failure."""
+
+    reader: SchedulerReader
+    backoff: Backoff
+    part: Snapshot | None = None
+    error: SchedulerError | None = None
+    busy: threading.Thread | None = None
+    fresh: bool = False
+
+
+@dataclass(slots=True)
+class Collector:
+    """Reads the estate. `telemetry` gives the readings of GPUs with the source they come from."""
+
+    readers: Sequence[SchedulerReader]
+    clock: Callable[[], datetime]
+    store: Snapshots | None = None
+    telemetry: Callable[[], tuple[tuple[Reading, ...], Source]] | None = None
+    interval_s: float = 30.0
+    monotonic: Callable[[], float] = time.monotonic
+    _kept: list[_Kept] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._kept = [_Kept(r, Backoff(self.interval_s)) for r in self.readers]
+
+    def collect(self, deadline_s: float = DEADLINE_S) -> Snapshot:
+        """Ask every source that is due and return the whole estate; never raises for a source."""
+        started = self.monotonic()
+        asked = []
+        for kept in self._kept:
+            kept.fresh = False
+            if kept.backoff.due(started) and (kept.busy is None or not kept.busy.is_alive()):
+                # A daemon thread: a source that hangs must not keep the program from ending.
+                kept.busy = threading.Thread(target=self._ask, args=(kept,), daemon=True)
+                kept.busy.start()
+                asked.append(kept)
+        readings: list[tuple[tuple[Reading, ...], Source]] = []
+        measuring = threading.Thread(target=self._measure, args=(readings,), daemon=True)
+        measuring.start()
+        for thread in [k.busy for k in asked if k.busy] + [measuring]:
+            thread.join(max(0.0, started + deadline_s - self.monotonic()))
+        now = self.clock()
+        whole = merge(
+            [self._part(kept, now) for kept in self._kept],
+            now,
+            readings=readings[0][0] if readings else (),
+        )
+        return replace(whole, sources=(*whole.sources, *(s for _, s in readings)))
+
+    def wait_s(self) -> float:
+        """Seconds until the next source is due."""
+        now = self.monotonic()
+        return max(0.0, min((k.backoff.due_at - now for k in self._kept), default=self.interval_s))
+
+    def _ask(self, kept: _Kept) -> None:
+        started = self.monotonic()
+        try:
+            part = kept.reader.snapshot()
+        except SchedulerError as error:
+            kept.error = error
+            kept.backoff.failed(self.monotonic())
+            return
+        except Exception as error:  # a wrong answer must not take the face down
+            kept.error = SchedulerError(
+                f"reading {kept.reader.name}", f"an answer that was not understood ({error!r})"
+            )
+            kept.backoff.failed(self.monotonic())
+            return
+        kept.part, kept.error, kept.fresh = part, None, True
+        kept.backoff.succeeded(self.monotonic(), self.monotonic() - started)
+        if self.store is not None:
+            # Without a kept copy the next start has nothing to show: no reason to fail this one.
+            with suppress(StoreError):
+                self.store.save(kept.reader.name, part)
+
+    def _measure(self, into: list[tuple[tuple[Reading, ...], Source]]) -> None:
+        if self.telemetry is not None:
+            into.append(self.telemetry())
+
+    def _part(self, kept: _Kept, now: datetime) -> Snapshot:
+        """The source's part as good as it is known, with its state told plainly."""
+        hangs = kept.busy is not None and kept.busy.is_alive()
+        if kept.error is None and not hangs and kept.part is not None:
+            return kept.part
+        reason = str(kept.error) if kept.error else "no answer before the deadline"
+        state = SourceState.DENIED if isinstance(kept.error, Denied) else SourceState.DOWN
+        old = kept.part or (self.store.load(kept.reader.name).snapshot if self.store else None)
+        source = Source(
+            name=kept.reader.name, kind=kept.reader.kind, state=state, reason=safe(reason)
+        )
+        if old is None:
+            return Snapshot(generated_at=now, sources=(source,))
+        if not kept.backoff.failures and hangs:
+            state = SourceState.STALE
+        aged = replace(source, state=state, read_at=old.generated_at)
+        return replace(
+            old, sources=(aged,), partial=(f"{aged.name}: shown as last read",), generated_at=now
+        )

@@ -1,0 +1,1 @@
+"""Presenters: nouns become text, records and rows. Pure: no input, no output, no clock."""

@@ -1,0 +1,38 @@
+"""Records: nouns as the JSON objects of the command line, and the object around them.
+
+The field names and their order are the contract that scripts rely on; what we add comes after
+them. Unknown is null. Times stay datetimes in a record: the encoders write them as RFC 3339 with
+`Z`.
+"""
+
+from foundry_tui.presenters.records.acts import (
+    change_record,
+    journal_record,
+    move_record,
+    plan_record,
+)
+from foundry_tui.presenters.records.envelope import envelope
+from foundry_tui.presenters.records.nouns import (
+    Record,
+    gpu_record,
+    node_record,
+    queue_record,
+    run_record,
+    source_record,
+)
+from foundry_tui.presenters.records.why import why_record
+
+__all__ = [
+    "Record",
+    "change_record",
+    "envelope",
+    "gpu_record",
+    "journal_record",
+    "move_record",
+    "node_record",
+    "plan_record",
+    "queue_record",
+    "run_record",
+    "source_record",
+    "why_record",
+]

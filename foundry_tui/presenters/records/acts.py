@@ -1,0 +1,117 @@
+"""Plans, changes and journal entries as JSON objects."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from foundry_tui.estate.acts import Change
+from foundry_tui.estate.plan import Move, Plan, Target
+from foundry_tui.estate.text import safe
+from foundry_tui.presenters.records.nouns import Record, placement
+
+
+class Author(Protocol):
+    """Who asked for a change."""
+
+    @property
+    def user(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+
+
+class JournalEntry(Protocol):
+    """A change as the journal knows it; `items` and `commands` are raw text."""
+
+    @property
+    def change(self) -> Change: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]: ...
+    @property
+    def items(self) -> tuple[str, ...]: ...
+    @property
+    def who(self) -> Author: ...
+    @property
+    def finished_at(self) -> datetime | None: ...
+
+
+def plan_record(plan: Plan) -> Record:
+    """A plan with its moves."""
+    return {
+        "id": plan.id,
+        "generated_at": plan.generated_at,
+        "estate_id": plan.estate_id,
+        "objective": plan.objective,
+        "bound": plan.bound,
+        "gap": plan.gap,
+        "status": plan.status,
+        "solve_s": plan.solve_s,
+        "moves": [move_record(m) for m in plan.moves],
+        "before": plan.before,
+        "after": plan.after,
+        "assumptions": plan.assumptions,
+        "not_proposed": [{"target": _target(n.target), "why": n.why} for n in plan.not_proposed],
+        "objective_name": plan.objective_name,
+    }
+
+
+def move_record(move: Move) -> Record:
+    """A move; `command` is null until the adapter has been asked for it."""
+    return {
+        "id": move.id,
+        "target": _target(move.target),
+        "action": move.action,
+        "placement": placement(move.placement),
+        "gpu_milli": move.gpu_milli,
+        "precondition": move.precondition or {},
+        "inverse": move.inverse,
+        "gain": move.gain,
+        "cost": move.cost,
+        "risk": move.risk,
+        "owner": move.owner,
+        "why": move.why,
+        "command": move.command,
+        "queue": move.queue,
+        "displaces": move.displaces,
+        "starts_at": move.starts_at,
+    }
+
+
+def change_record(change: Change) -> Record:
+    """A change with one receipt per item."""
+    return {
+        "id": change.id,
+        "status": change.status,
+        "receipts": [
+            {
+                "target": r.target,
+                "status": r.status,
+                "message": r.message,
+                "before": r.before,
+                "after": r.after,
+            }
+            for r in change.receipts
+        ],
+        "act": change.act,
+        "at": change.at,
+        "undoes": change.undoes,
+    }
+
+
+def journal_record(entry: JournalEntry) -> Record:
+    """A change with who asked for it and what was sent; the raw text is made safe."""
+    return {
+        **change_record(entry.change),
+        "source": entry.source,
+        "user": entry.who.user,
+        "host": entry.who.host,
+        "items": [safe(item) for item in entry.items],
+        "commands": [[safe(word, max_cells=4096) for word in words] for words in entry.commands],
+        "finished_at": entry.finished_at,
+    }
+
+
+def _target(target: Target) -> Record:
+    return {"kind": target.kind, "id": target.id}

@@ -1,0 +1,1 @@
+"""Reports: accounting becomes CSV files that add up and say where every number comes from."""

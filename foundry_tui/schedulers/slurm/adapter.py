@@ -1,0 +1,215 @@
+"""One Slurm cluster behind the reader and actor ports."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from foundry_tui.estate.acts import Act, Preview, Receipt
+from foundry_tui.estate.queue import with_use
+from foundry_tui.estate.rights import Rights
+from foundry_tui.estate.run import HOLDING, Run, run_id
+from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.estate.source import Source, SourceState
+from foundry_tui.estate.text import SafeText, safe
+from foundry_tui.estate.usage import Accounting, Window
+from foundry_tui.schedulers.ports import Estimate, Log, Probe, SchedulerError, Unavailable
+from foundry_tui.schedulers.slurm import actor, logs, nodes, probe, rights
+from foundry_tui.schedulers.slurm.accounting import read_accounting
+from foundry_tui.schedulers.slurm.commands import Commands
+from foundry_tui.schedulers.slurm.details import read_held
+from foundry_tui.schedulers.slurm.dialects import decode_jobs
+from foundry_tui.schedulers.slurm.estimate import read_estimate
+from foundry_tui.schedulers.slurm.inspect import read_details
+from foundry_tui.schedulers.slurm.jobs import array_part, native_id, read_jobs, to_runs
+from foundry_tui.schedulers.slurm.queues import parse_queues
+from foundry_tui.schedulers.slurm.rows import Held, JobTable
+
+QUEUES_EVERY_S = 300.0
+"""Partitions change rarely: they are read again after this many seconds."""
+
+READERS = ("text", "json", "pyslurm")
+
+
+class SlurmAdapter:
+    """Reads and changes one Slurm cluster through its own commands.
+
+    A refresh costs two calls: the job list, and either the nodes or the details of jobs that have
+    just started (their devices never change while they run). Only the first costs four.
+    """
+
+    kind = "slurm"
+
+    def __init__(
+        self,
+        name: str = "slurm",
+        *,
+        conf: str | None = None,
+        folder: str | None = None,
+        timeout_s: float = 12.0,
+        read: str = "text",
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        if read not in READERS:
+            raise ValueError(f"read: one of {', '.join(READERS)}, not {read!r}")
+        self.name = name
+        self.commands = Commands(conf, folder, timeout_s)
+        self._read = read
+        self._clock = clock
+        self._held: dict[tuple[str, str], tuple[Held, ...]] = {}
+        self._nodes: tuple[nodes.RawNode, ...] | None = None
+        self._nodes_waited = 0
+        self._queues: tuple[float, str] | None = None
+
+    def probe(self) -> tuple[Probe, ...]:
+        """What of this cluster is found, missing or broken."""
+        return probe.probe(self.commands)
+
+    def snapshot(self) -> Snapshot:
+        """Nodes, GPUs, queues and runs of the cluster now."""
+        started = time.monotonic()
+        with ThreadPoolExecutor(max_workers=3) as pool:
+            jobs = pool.submit(self._jobs)
+            first = self._nodes is None
+            listing = pool.submit(self._read_nodes) if first else None
+            queues = pool.submit(self._queue_text)
+            table = jobs.result()
+            table = self._with_details(table)
+            if listing is not None:
+                listing.result()
+            queue_text = queues.result()
+        now = self._clock()
+        return self._assemble(table, queue_text, now, time.monotonic() - started)
+
+    def _jobs(self) -> JobTable:
+        if self._read == "json":
+            return decode_jobs(self.commands.read("squeue", "--json"))
+        if self._read == "pyslurm":
+            from foundry_tui.schedulers.slurm import pyslurm_reader
+
+            return pyslurm_reader.read_jobs(self.commands.configured(), self.commands.timeout_s)
+        return read_jobs(self.commands)
+
+    def _with_details(self, table: JobTable) -> JobTable:
+        """The table with what each running job holds, read anew only for jobs that just started."""
+        live = {
+            (row.job_id, row.start): row.job_id
+            for row in table.rows
+            if row.state in ("RUNNING", "SUSPENDED", "COMPLETING") and "gres/" in row.tres
+        }
+        self._held = {key: held for key, held in self._held.items() if key in live}
+        for key, job in live.items():
+            if job in table.held:
+                self._held[key] = table.held[job]
+        missing = {key: job for key, job in live.items() if key not in self._held}
+        # Two calls a refresh: the details take the nodes' turn, but not twice running.
+        if missing and (self._nodes_waited == 0 or self._nodes is None):
+            found = read_held(self.commands, missing.values())
+            self._held.update({k: found[job] for k, job in missing.items() if job in found})
+            self._nodes_waited += 1
+        elif self._nodes is not None:
+            self._read_nodes()
+        return JobTable(table.rows, {job: self._held.get(key, ()) for key, job in live.items()})
+
+    def _read_nodes(self) -> None:
+        text = self.commands.read("scontrol", "-d", "-o", "show", "nodes")
+        self._nodes = nodes.parse_nodes(text.decode("utf-8", "surrogateescape"))
+        self._nodes_waited = 0
+
+    def _queue_text(self) -> str:
+        if self._queues is None or time.monotonic() - self._queues[0] > QUEUES_EVERY_S:
+            out = self.commands.read("scontrol", "-a", "-o", "show", "partitions")
+            self._queues = (time.monotonic(), out.decode("utf-8", "surrogateescape"))
+        return self._queues[1]
+
+    def _assemble(self, table: JobTable, queue_text: str, now: datetime, took_s: float) -> Snapshot:
+        raw = self._nodes or ()
+        worth = {n.name: n.worth for n in raw}
+        runs = to_runs(table, self.name, now, worth)
+        ids = {row.job_id: run_id(self.name, native_id(row, array_part(row))) for row in table.rows}
+        held = nodes.tenants(((ids[j], h) for j, h in table.held.items()), worth)
+        used = {r.id: r.request.gpu_milli for r in runs if r.state in HOLDING}
+        slow = took_s > 5.0
+        return Snapshot(
+            generated_at=now,
+            sources=(
+                Source(
+                    name=self.name,
+                    kind=self.kind,
+                    state=SourceState.SLOW if slow else SourceState.OK,
+                    read_at=now,
+                    reason=f"answered after {took_s:.1f} s" if slow else None,
+                ),
+            ),
+            nodes=tuple(nodes.to_node(n, self.name, now) for n in raw),
+            gpus=tuple(
+                g for n in raw for g in nodes.to_gpus(n, held.get(n.name, {}), self.name, now)
+            ),
+            queues=with_use(
+                parse_queues(queue_text, self.name, now),
+                runs,
+                now,
+                used={k: v for k, v in used.items() if v is not None},
+            ),
+            runs=runs,
+        )
+
+    def accounting(self, window: Window, *, users: tuple[str, ...] | None = None) -> Accounting:
+        """Every try of every run that touches the window, from slurmdbd."""
+        return read_accounting(self.commands, self.name, window, users=users)
+
+    def logs(self, run: Run, *, tail_lines: int, errors: bool = False) -> Log:
+        """The last lines of the run's output file."""
+        return logs.read_log(self.commands, run, tail_lines, errors=errors)
+
+    def details(self, run: Run) -> dict[str, SafeText]:
+        """Slurm's own words about one run."""
+        return read_details(self.commands, run)
+
+    def estimate(self, run: Run, *, changes: tuple[tuple[str, str], ...] = ()) -> Estimate:
+        """When Slurm would start a run like this one: `sbatch --test-only`."""
+        return read_estimate(self.commands, run, changes)
+
+    def rights(self) -> Rights:
+        """What the current user may do here."""
+        return rights.read_rights(self.commands)
+
+    def supports(self, act: type[Act]) -> str | None:
+        """None when this kind of act can be done, else why not."""
+        return actor.supports(act)
+
+    def preview(self, act: Act, runs: tuple[Run, ...], token: str) -> Preview:
+        """The exact commands; nothing is sent."""
+        return actor.preview(self.commands, act, runs, token)
+
+    def perform(self, preview: Preview, token: str) -> tuple[Receipt, ...]:
+        """Send the previewed commands."""
+        return actor.perform(self.commands, preview)
+
+    def read_back(self, preview: Preview, sent: tuple[Receipt, ...]) -> tuple[Receipt, ...]:
+        """What Slurm shows now of what was sent."""
+        return actor.read_back(self.commands, preview, sent)
+
+    def find_submitted(self, token: str) -> str | None:
+        """The job that carries this submit token."""
+        return actor.find_submitted(self.commands, token)
+
+
+def discover(clock: Callable[[], datetime]) -> SlurmAdapter | None:
+    """The cluster this host belongs to, without any configuration; None when there is none.
+
+    A `squeue` without a cluster configuration is a leftover package, not a cluster.
+    """
+    adapter = SlurmAdapter(clock=clock)
+    try:
+        name = probe.cluster_name(adapter.commands)
+    except SchedulerError as error:
+        if isinstance(error, Unavailable) and probe.has_configuration(adapter.commands):
+            adapter.name = safe(socket.gethostname().split(".")[0])
+            return adapter
+        return None
+    adapter.name = name
+    return adapter

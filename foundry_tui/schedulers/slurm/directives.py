@@ -1,0 +1,359 @@
+"""`#SBATCH` directives and sbatch's options: what a script asks for, before Slurm is asked.
+
+Read as sbatch reads them (22.05 to 25.11): lines that begin with `#SBATCH` up to the first line
+that is neither empty nor a comment; words split at blanks, quotes keep them together, a backslash
+takes the next character as it is, an unquoted `#` begins a comment. All words form one command
+line, so that a value may stand on the next directive line, and an option may be shortened as far
+as it stays unique. Not read: `#PBS` lines and `SBATCH_*` variables.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+from foundry_tui.estate.gpu import WHOLE_MILLI
+from foundry_tui.estate.run import Request
+from foundry_tui.schedulers.slurm.hostlist import expand
+from foundry_tui.schedulers.slurm.tres import SHARES, UNITS, Gres
+
+VALUED = frozenset(
+    """
+    account acctg-freq array autocomplete batch bb bbf begin chdir cluster cluster-constraint
+    clusters comment constraint container container-id context core-spec cores-per-socket cpu-freq
+    cpus-per-gpu cpus-per-task deadline delay-boot dependency distribution error exclude export
+    export-file extra extra-node-info gid gpu-bind gpu-freq gpus gpus-per-node gpus-per-socket
+    gpus-per-task gres gres-flags hint input job-name kill-on-invalid-dep licenses mail-type
+    mail-user mcs-label mem mem-bind mem-per-cpu mem-per-gpu mincpus network nodefile nodelist
+    nodes ntasks ntasks-per-core ntasks-per-gpu ntasks-per-node ntasks-per-socket ntasks-per-tres
+    open-mode output partition power prefer priority profile qos reservation resources segment
+    signal sockets-per-node switches tasks-per-node thread-spec threads-per-core time time-min tmp
+    tres-bind tres-per-task uid wait-all-nodes wckey wrap
+    """.split()  # noqa: SIM905  (a table to be read)
+)
+"""Options of any sbatch from 22.05 to 25.11 that take a value."""
+
+OPTIONAL = frozenset(
+    "exclusive get-user-env nice no-kill oom-kill-step propagate requeue resv-ports".split()  # noqa: SIM905
+)
+"""Options that take a value only behind `=`."""
+
+FLAGS = frozenset(
+    """
+    consolidate-segments contiguous external help hold ignore-pbs no-requeue overcommit
+    oversubscribe parsable quiet reboot spread-job spread-segments stepmgr test-only usage
+    use-min-nodes verbose version wait
+    """.split()  # noqa: SIM905
+)
+"""Options that take no value."""
+
+SHORT = {
+    **{"A": "account", "a": "array", "B": "extra-node-info", "b": "begin", "C": "constraint"},
+    **{"c": "cpus-per-task", "D": "chdir", "d": "dependency", "e": "error", "F": "nodefile"},
+    **{"G": "gpus", "H": "hold", "h": "help", "i": "input", "J": "job-name", "k": "no-kill"},
+    **{"L": "licenses", "M": "clusters", "m": "distribution", "N": "nodes", "n": "ntasks"},
+    **{"O": "overcommit", "o": "output", "p": "partition", "Q": "quiet", "q": "qos"},
+    **{"S": "core-spec", "s": "oversubscribe", "t": "time", "V": "version", "v": "verbose"},
+    **{"W": "wait", "w": "nodelist", "x": "exclude"},
+}
+SAME = {"cluster": "clusters", "tasks-per-node": "ntasks-per-node"}
+"""Second names of options."""
+
+HETJOB = "hetjob"
+"""Key that a script of several components has; only the first component is read."""
+
+_KNOWN = VALUED | OPTIONAL | FLAGS
+_COMPONENT = re.compile(r"\s*(?:hetjob|packjob)(?:\s|$)", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_NODES = re.compile(r"([0-9]{1,9})([kKmM]?)(?:[-,:][0-9kKmM,:-]*)?")
+_MEMORY = re.compile(r"([0-9]{1,12})(?:([kKmMgGtT])[bB]?)?")
+_GRES = re.compile(
+    r"(?:gres[:/])?([^:=/,()\s]+)(?:[:/]([^:=,()\s]*[^0-9:=,()\s][^:=,()\s]*))?"
+    r"(?:[:=]([0-9]{1,9})([kKmMgGtTpP]?))?"
+)
+_MIG = re.compile(r"[0-9]+g\.[0-9]+gb", re.IGNORECASE)
+_CLOCK = re.compile(r"(?:([0-9]{1,6})-)?([0-9]{1,9})(?::([0-9]{1,9}))?(?::([0-9]{1,9}))?")
+_Word = tuple[str, str]
+"""A word of the command line, behind the place it stands in."""
+
+
+class DirectiveError(ValueError):
+    """Directives or options that cannot be understood; names the line or the option."""
+
+
+def parse(script: bytes, options: tuple[str, ...] = ()) -> dict[str, str]:
+    """Options by long name without dashes: the script's directives, overruled by `options`.
+
+    Flags have the value "". An option that no known sbatch has is kept: its value is what stands
+    behind `=`, else the next word unless that begins with a dash, else "". Of a heterogeneous job
+    the first component is read, and the key `hetjob` tells so.
+
+    Raises:
+        DirectiveError: a quote that does not close, a word that is no option, a value that is
+            missing, or a value for a flag.
+    """
+    words: list[_Word] = []
+    found: dict[str, str] = {}
+    for number, text in _directives(script):
+        if _COMPONENT.match(text):
+            found[HETJOB] = ""
+            break
+        words.extend((f"line {number}", word) for word in _split(text, number))
+    given = [(f"option {i}", word) for i, word in enumerate(options, 1)]
+    return {**_options(words), **_options(given), **found}
+
+
+def _directives(script: bytes) -> Iterator[tuple[int, str]]:
+    """Line numbers and texts behind the magic word; `#SLURM` is its old spelling."""
+    for number, line in enumerate(io.BytesIO(script), 1):
+        if line.startswith((b"#SBATCH", b"#SLURM")):
+            text = line[7 if line.startswith(b"#SBATCH") else 6 :]
+            yield number, text.rstrip(b"\n").decode("utf-8", "surrogateescape")
+        elif not line.lstrip().startswith(b"#") and line.strip():
+            return
+
+
+def _split(text: str, number: int) -> Iterator[str]:
+    """The words of one line. An empty pair of quotes ends the line, as it does for sbatch."""
+    word, quote, escaped, begun = "", "", False, False
+    for char in text:
+        if escaped or (quote and char not in (quote, "\\")):
+            word, escaped = word + char, False
+        elif char == "\\":
+            escaped = begun = True
+        elif quote:
+            quote = ""
+        elif char in "\"'":
+            quote, begun = char, True
+        elif char in " \t\n\v\f\r#":
+            if word:
+                yield word
+            if char == "#" or (begun and not word):
+                return
+            word, begun = "", False
+        elif char == ":" and not begun:
+            raise DirectiveError(f"line {number}: a word cannot begin with `:`")
+        else:
+            word, begun = word + char, True
+    if quote:
+        raise DirectiveError(f"line {number}: the quote {quote} is not closed")
+    if word:
+        yield word
+
+
+def _options(words: list[_Word]) -> dict[str, str]:
+    """The words as getopt_long takes them."""
+    found: dict[str, str] = {}
+    rest = words[::-1]
+    while rest:
+        place, word = rest.pop()
+        if word == "--" and not rest:
+            break
+        if word.startswith("--") and len(word) > 2:
+            name, equals, value = word[2:].partition("=")
+            name = _full_name(name)
+            found[name] = _long_value(place, name, value if equals else None, rest)
+        elif word.startswith("-") and len(word) > 1 and word != "--":
+            _short_options(place, word[1:], rest, found)
+        else:
+            raise DirectiveError(f"{place}: {_quoted(word)} is no option; options begin with `-`")
+    return found
+
+
+def _full_name(name: str) -> str:
+    if name not in _KNOWN:
+        longer = [known for known in _KNOWN if known.startswith(name)]
+        name = longer[0] if name and len(longer) == 1 else name
+    return SAME.get(name, name)
+
+
+def _long_value(place: str, name: str, value: str | None, rest: list[_Word]) -> str:
+    if name in FLAGS:
+        if value is not None:
+            raise DirectiveError(f"{place}: --{name} takes no value")
+        return ""
+    if value is not None:
+        return value
+    if name in OPTIONAL:
+        return ""
+    return _next(place, f"--{name}", rest, needed=name in VALUED)
+
+
+def _short_options(place: str, letters: str, rest: list[_Word], found: dict[str, str]) -> None:
+    """`-Jx`, `-J x`, and flags in one word: `-HQ`."""
+    for i, letter in enumerate(letters, 1):
+        name = SHORT.get(letter, letter)
+        if name in FLAGS:
+            found[name] = ""
+            continue
+        behind = letters[i:]
+        if not behind and name not in OPTIONAL:
+            behind = _next(place, f"-{letter}", rest, needed=name in VALUED)
+        found[name] = behind
+        return
+
+
+def _next(place: str, option: str, rest: list[_Word], *, needed: bool) -> str:
+    if rest and (needed or not rest[-1][1].startswith("-")):
+        return rest.pop()[1]
+    if needed:
+        raise DirectiveError(f"{place}: {option} needs a value")
+    return ""
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:60] + "…")
+
+
+def time_limit_s(text: str) -> int | None:
+    """Seconds in one of Slurm's times; None for no limit (`UNLIMITED`, `INFINITE`, `-1`).
+
+    `30` minutes, `30:00` minutes and seconds, `1:00:00`, `1-0` days and hours, `1-02:03:04`.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if text.casefold() in ("unlimited", "infinite", "-1"):
+        return None
+    match = _CLOCK.fullmatch(text)
+    if match is None:
+        raise ValueError(f"time: {_quoted(text)} is no time of Slurm's, such as 30 or 1-02:03:04")
+    days, first, second, third = (int(group or 0) for group in match.groups())
+    if match[1] is None and match[4] is None:  # minutes[:seconds]
+        return 60 * first + second
+    return 60 * (60 * (24 * days + first) + second) + third
+
+
+def request_of(options: dict[str, str]) -> Request:
+    """What a job with these options asks for, as totals over its nodes.
+
+    Of a range of nodes the smallest number counts; without `--nodes` the fewest that the other
+    options allow. `--mem=0` (all of a node), `--exclusive` (whole nodes) and limits of a partition
+    are not in the options, so what they add is not counted. A share (shard, MPS) is one device per
+    node, its thousandths are None, because only the node tells what a shard is worth; so it is for
+    MIG profiles.
+
+    Raises:
+        DirectiveError: a value of another form, or a heterogeneous job, whose parts differ.
+    """
+    if HETJOB in options:
+        raise DirectiveError("hetjob: the components of the job ask for different things")
+    per_job = _gpus(options, "gpus")
+    per_node = _gpus(options, "gpus-per-node")
+    per_task = _gpus(options, "gpus-per-task") or _devices(options, "tres-per-task")
+    on_node = per_node or _devices(options, "gres")
+    on_socket = _gpus(options, "gpus-per-socket")
+    nodes = _nodes(options, _total(per_job), _total(per_node))
+    tasks = _tasks(options, nodes, _total(per_job), _total(per_task))
+    sockets = nodes * _number(options, "sockets-per-node", 1)
+    wanted = ((per_job, 1), (on_node, nodes), (per_task, tasks), (on_socket, sockets))
+    gpus, times = next((pair for pair in wanted if pair[0]), ((), 1))
+    shared = any(item.name != "gpu" for item in gpus)
+    count = times * _total(gpus) + (nodes if shared else 0)
+    models = {item.model for item in gpus if item.model}
+    model = models.pop() if len(models) == 1 else None
+    mig = _MIG.search(model or "")
+    cpus = tasks * _number(options, "cpus-per-task", 1)
+    if "cpus-per-gpu" in options:
+        cpus = count * _number(options, "cpus-per-gpu", 1)
+    return Request(
+        gpu_count=count,
+        gpu_milli=None if shared or mig else WHOLE_MILLI * count,
+        gpu_model=(model[: mig.start()].rstrip("_.") or None) if model and mig else model,
+        mig_profile=mig[0].lower() if mig else None,
+        nodes=nodes,
+        cpu_milli=1000 * cpus,
+        memory_bytes=_memory(options, nodes, cpus, count),
+        time_limit_s=_limit(options.get("time")),
+    )
+
+
+def _nodes(options: dict[str, str], gpus: int, gpus_per_node: int) -> int:
+    text = options.get("nodes")
+    if text is not None:
+        match = _NODES.fullmatch(text)
+        if match is None:
+            raise DirectiveError(f"--nodes: {_quoted(text)} is no number of nodes")
+        return max(1, int(match[1]) * (UNITS[match[2].upper()] if match[2] else 1))
+    least = [1]
+    hosts = options.get("nodelist", "")
+    if hosts and "/" not in hosts:  # with a slash it is a file that lists the hosts
+        try:
+            least.append(len(expand(hosts)))
+        except (ValueError, RecursionError) as error:
+            raise DirectiveError(f"--nodelist: {error}") from error
+    if per_node := _number(options, "ntasks-per-node", 0):
+        least.append(-(-_number(options, "ntasks", 1) // per_node))
+    if gpus_per_node:
+        least.append(-(-gpus // gpus_per_node))
+    return max(least)
+
+
+def _tasks(options: dict[str, str], nodes: int, gpus: int, gpus_per_task: int) -> int:
+    if "ntasks" in options:
+        return max(1, _number(options, "ntasks", 1))
+    if "ntasks-per-node" in options:
+        return nodes * max(1, _number(options, "ntasks-per-node", 1))
+    if gpus and "ntasks-per-gpu" in options:
+        return max(1, gpus * _number(options, "ntasks-per-gpu", 1))
+    if gpus and gpus_per_task:
+        return max(1, gpus // gpus_per_task)
+    return nodes
+
+
+def _memory(options: dict[str, str], nodes: int, cpus: int, gpus: int) -> int | None:
+    for name, times in (("mem", nodes), ("mem-per-cpu", cpus), ("mem-per-gpu", gpus)):
+        if name in options:
+            match = _MEMORY.fullmatch(options[name])
+            if match is None:
+                text = _quoted(options[name])
+                raise DirectiveError(f"--{name}: {text} is no size, such as 4000 or 16G")
+            return times * int(match[1]) * UNITS[(match[2] or "M").upper()] or None
+    return None
+
+
+def _limit(text: str | None) -> int | None:
+    """Slurm counts whole minutes, and a limit of 0 asks for none."""
+    try:
+        seconds = time_limit_s(text) if text is not None else None
+    except ValueError as error:
+        raise DirectiveError(f"--{error}") from error
+    return -(-seconds // 60) * 60 if seconds else None
+
+
+def _gpus(options: dict[str, str], name: str) -> tuple[Gres, ...]:
+    """`4`, `h100:4` or `h100:2,a100:1`."""
+    if name not in options:
+        return ()
+    return tuple(_gres(name, f"gpu:{part}") for part in options[name].split(","))
+
+
+def _devices(options: dict[str, str], name: str) -> tuple[Gres, ...]:
+    """The GPUs, shards and MPS units in `gpu:h100:2,nic:1`; what else stands there is left out."""
+    text = options.get(name, "")
+    if not text or text.casefold() == "none":
+        return ()
+    found = (_gres(name, part) for part in text.split(","))
+    return tuple(item for item in found if item.name in SHARES)
+
+
+def _gres(option: str, text: str) -> Gres:
+    match = _GRES.fullmatch(text)
+    if match is None:
+        raise DirectiveError(f"--{option}: {_quoted(text)} is no resource, such as gpu:h100:2")
+    name, model, number, unit = match.groups()
+    return Gres(name, model, int(number or 1) * UNITS[(unit or "").upper()])
+
+
+def _total(items: tuple[Gres, ...]) -> int:
+    return sum(item.count for item in items if item.name == "gpu")
+
+
+def _number(options: dict[str, str], name: str, default: int) -> int:
+    text = options.get(name)
+    if text is None:
+        return default
+    if not _NUMBER.fullmatch(text):
+        raise DirectiveError(f"--{name}: {_quoted(text)} is no number")
+    return int(text)

@@ -1,0 +1,122 @@
+"""The overview page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from foundry_tui.estate.gpu import Tenant
+from foundry_tui.estate.run import RunState
+from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.estate.text import SafeText, cells
+from foundry_tui.presenters import totals
+from foundry_tui.presenters.overview import overview
+from foundry_tui.presenters.page import Style
+from tests.presenters.estate import GPUS, NODES, NOW, RUNS, SNAPSHOT, ago, gpu, run
+
+GOLDEN = """\
+foundry, 03-14 09:30Z
+
+SOURCE  KIND       STATE  AGE  WHY
+lab     slurm      ok      3s
+nvml    telemetry  off      —  no NVML library on this host
+
+GPUs   20: 12.75 allocated, 2.25 free, 4 out of service, 1 unknown
+       idle while allocated: 2 (8 of 13 allocated GPUs are measured)
+Nodes  4: 1 idle, 1 mixed, 1 allocated, 1 drained
+Runs   42 pending, 4 running, 1 failed
+
+QUEUE  RUNNING  WAITING  GPUS USED  ASKED  QUOTA  LONGEST WAIT
+prod         4       42      12.75    172      —         9h02m
+and 1 more: foundry queues
+
+WAITING LONGEST  USER   QUEUE   GPUS  WAITED  WHY
+lab/21           carol  prod       8   9h02m  Priority
+lab/18_[2-41]    bob    prod   4 x40   2h00m  Resources
+lab/22           dan    prod     <=2   4m00s  JobHeldUser
+
+IDLE, ALLOCATED  USER  GPUS  IDLE FOR  WHERE
+lab/23           zoe      2     2d06h  a01:6-7"""
+
+
+def test_the_whole_estate_fits_a_screen_of_80_by_24() -> None:
+    text = overview(SNAPSHOT, now=NOW, style=Style(width=80))
+    assert text == GOLDEN
+    lines = text.split("\n")
+    assert len(lines) <= 24
+    assert max(cells(SafeText(line)) for line in lines) <= 80
+
+
+@pytest.mark.parametrize("width", [20, 40, 60])
+def test_it_fits_narrow_terminals(width: int) -> None:
+    text = overview(SNAPSHOT, now=NOW, style=Style(width=width))
+    assert max(cells(SafeText(line)) for line in text.split("\n")) <= width
+
+
+def test_ascii_holds_only_ascii() -> None:
+    text = overview(SNAPSHOT, now=NOW, style=Style(ascii=True))
+    assert text.isascii()
+    assert [len(line) for line in text.split("\n")] == [len(line) for line in GOLDEN.split("\n")]
+
+
+def test_an_estate_without_anything_says_so() -> None:
+    text = overview(Snapshot(generated_at=NOW), now=NOW, style=Style())
+    assert "No source. `foundry doctor`" in text
+    assert "GPUs   0: 0 allocated, 0 free" in text
+    assert "no GPU is allocated" in text
+    assert "Nodes  none" in text
+    assert "No run waits." in text
+
+
+def test_without_readings_idleness_is_unknown_not_zero() -> None:
+    blind = tuple(replace(g, util_pct=None, idle_since=None) for g in GPUS)
+    text = overview(replace(SNAPSHOT, gpus=blind), now=NOW, style=Style())
+    assert "idle while allocated: unknown, no allocated GPU is measured" in text
+    assert "IDLE, ALLOCATED" not in text
+
+
+def test_what_is_missing_is_told() -> None:
+    text = overview(replace(SNAPSHOT, partial=("lab: as last read",)), now=NOW, style=Style())
+    assert "note: lab: as last read" in text
+
+
+def test_long_lists_end_with_the_command_that_shows_all() -> None:
+    waiting = tuple(
+        run(str(i), "x", RunState.PENDING, submitted_at=ago(minutes=i)) for i in range(100, 109)
+    )
+    text = overview(replace(SNAPSHOT, runs=waiting), now=NOW, style=Style())
+    order = [line.split()[0] for line in text.split("\n") if line.startswith("lab/1")]
+    assert order == ["lab/108", "lab/107", "lab/106", "lab/105", "lab/104"]
+    assert "and 4 more: foundry runs --where state=pending" in text
+
+
+def test_gpu_totals_add_up() -> None:
+    sums = totals.gpu_totals(NODES, GPUS)
+    parts = (sums.allocated_milli, sums.free_milli, sums.out_of_service_milli, sums.unknown_milli)
+    assert parts == (12_750, 2_250, 4_000, 1_000)
+    assert sums.total_milli == sum(parts)
+    assert (sums.allocated_count, sums.measured_count, sums.idle_count) == (13, 8, 2)
+
+
+def test_devices_that_a_node_counts_and_nobody_describes_are_unknown() -> None:
+    sums = totals.gpu_totals(NODES, GPUS[:3])
+    assert (sums.total_milli, sums.unknown_milli) == (20_000, 17_000)
+
+
+def test_a_device_that_is_given_away_twice_counts_once() -> None:
+    twice = gpu("a02", 0, Tenant("lab/1", 1000), Tenant("lab/2", 1000))
+    sums = totals.gpu_totals((), (twice,))
+    assert (sums.total_milli, sums.allocated_milli, sums.free_milli) == (1000, 1000, 0)
+
+
+def test_idle_gpus_are_grouped_by_their_run() -> None:
+    (idle,) = totals.idle(GPUS)
+    assert (idle.run, idle.count) == ("lab/23", 2)
+    assert idle.since == ago(days=2, hours=6)  # all of its GPUs have been idle since then
+    assert idle.placement[0].gpus == (6, 7)
+
+
+def test_arrays_count_with_their_tasks() -> None:
+    assert totals.runs_by_state(RUNS) == {"pending": 42, "running": 4, "failed": 1}
+    assert totals.nodes_by_state(NODES) == {"idle": 1, "mixed": 1, "allocated": 1, "drained": 1}

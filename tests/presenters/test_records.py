@@ -1,0 +1,249 @@
+"""Records: the contract of the JSON and CSV that scripts rely on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from foundry_tui.estate.acts import Change, Receipt, ReceiptStatus
+from foundry_tui.estate.gpu import GpuSlice
+from foundry_tui.estate.plan import Move, NotProposed, Plan, Target
+from foundry_tui.estate.run import ArrayPart, Placement
+from foundry_tui.estate.text import safe
+from foundry_tui.presenters import csvout, records
+from tests.presenters.estate import GPUS, LAB, NODES, NOW, NVML, QUEUES, RUNS, ago
+
+CONTRACT = {
+    "nodes": "name source state gpu_model gpu_count gpu_milli_allocated gpu_util_pct cpu_milli "
+    "cpu_milli_allocated memory_bytes memory_bytes_allocated reason age_s",
+    "gpus": "node index uuid model source util_pct mem_used_bytes mem_total_bytes power_w temp_c "
+    "milli_allocated runs idle_since how age_s",
+    "queues": "name source kind parent quota_gpu_milli limit_gpu_milli fair_share_gpu_milli "
+    "allocated_gpu_milli requested_gpu_milli running waiting oldest_wait_s",
+    "runs": "id native_id source scheduler name user account queue state reason priority request "
+    "placement submitted_at started_at ended_at estimated_start_at exit_code gpu_util_pct "
+    "mlflow_run_id submit_token array",
+    "request": "gpu_count gpu_milli gpu_model nodes cpu_milli memory_bytes time_limit_s",
+    "plan": "id generated_at estate_id objective bound gap status solve_s moves before after "
+    "assumptions not_proposed",
+    "moves": "id target action placement gpu_milli precondition inverse gain cost risk owner why "
+    "command",
+    "change": "id status receipts",
+}
+
+MOVE = Move(
+    id="1",
+    target=Target("run", "lab/21"),
+    action="place",
+    placement=(Placement("a02", (0, 1)), Placement("a03", None), Placement("login")),
+    gpu_milli=8000,
+    precondition={"state": "pending", "node": None},
+    gain=129.0,
+    displaces=("lab/18_1", "lab/19"),
+)
+PLAN = Plan(
+    id="p-1",
+    generated_at=NOW,
+    estate_id="abc",
+    objective_name="GPU-hours",
+    objective=1.0,
+    bound=None,
+    gap=None,
+    status="heuristic",
+    solve_s=0.1,
+    moves=(MOVE,),
+    before={"gpus": 1.0},
+    after={"gpus": None},
+    not_proposed=(NotProposed(Target("run", "lab/22"), "held"),),
+)
+
+
+def decoded(noun: str, payload: object) -> Any:
+    """The envelope with this payload, as a script reads it."""
+    return json.loads(records.envelope(noun, payload, sources=(LAB, NVML), now=NOW))
+
+
+def rows(noun: str, payload: list[records.Record]) -> list[dict[str, str]]:
+    """The CSV of this payload, as a script reads it."""
+    text = csvout.to_csv(noun, payload).decode()
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("noun", "record"),
+    [
+        ("nodes", records.node_record(NODES[0], NOW)),
+        ("gpus", records.gpu_record(GPUS[0], NOW)),
+        ("queues", records.queue_record(QUEUES[0])),
+        ("runs", records.run_record(RUNS[0])),
+        ("request", records.run_record(RUNS[0])["request"]),
+        ("plan", records.plan_record(PLAN)),
+        ("moves", records.move_record(MOVE)),
+        ("change", records.change_record(Change(id="c", act="hold", status="done", receipts=()))),
+    ],
+)
+def test_the_contract_fields_come_first_and_in_order(noun: str, record: records.Record) -> None:
+    wanted = CONTRACT[noun].split()
+    assert list(record)[: len(wanted)] == wanted
+
+
+def test_the_envelope_names_schema_moment_and_sources() -> None:
+    whole = decoded("nodes", [])
+    assert whole["schema"] == "foundry.nodes/1"
+    assert whole["generated_at"] == "2026-03-14T09:30:00Z"
+    assert whole["nodes"] == []
+    assert whole["sources"] == [
+        {"name": "lab", "kind": "slurm", "state": "ok", "age_s": 3.0, "reason": None},
+        {
+            "name": "nvml",
+            "kind": "telemetry",
+            "state": "off",
+            "age_s": None,
+            "reason": "no NVML library on this host",
+        },
+    ]
+
+
+def test_the_envelope_says_what_is_missing() -> None:
+    data = records.envelope("runs", [], sources=(), now=NOW, partial=("lab: shown as last read",))
+    assert json.loads(data)["partial"] == ["lab: shown as last read"]
+
+
+def test_unknown_is_null_and_times_end_in_z() -> None:
+    run = decoded("runs", [records.run_record(RUNS[5])])["runs"][0]
+    assert run["gpu_util_pct"] is None
+    assert run["started_at"] is None
+    assert run["submitted_at"] == "2026-03-14T00:28:00Z"
+    assert run["array"] is None
+    assert run["request"]["gpu_milli"] == 8000
+
+
+def test_tenants_that_are_unknown_are_not_none_at_all() -> None:
+    hidden, free = records.gpu_record(GPUS[15], NOW), records.gpu_record(GPUS[13], NOW)
+    assert (hidden["runs"], hidden["milli_allocated"]) == (None, None)
+    assert (free["runs"], free["milli_allocated"]) == ([], 0)
+
+
+def test_a_waiting_range_is_one_run_with_its_count() -> None:
+    run = records.run_record(RUNS[3])
+    assert run["array"] == {"job_id": "18", "tasks": "2-41", "count": 40}
+
+
+def test_unknown_indices_are_null() -> None:
+    placement = decoded("plan", records.plan_record(PLAN))["plan"]["moves"][0]["placement"]
+    assert placement == [
+        {"node": "a02", "gpus": [0, 1]},
+        {"node": "a03", "gpus": None},
+        {"node": "login", "gpus": []},
+    ]
+
+
+def test_a_plan_keeps_a_command_that_nobody_was_asked_for_null() -> None:
+    plan = decoded("plan", records.plan_record(PLAN))["plan"]
+    assert plan["moves"][0]["command"] is None
+    assert plan["moves"][0]["target"] == {"kind": "run", "id": "lab/21"}
+    assert plan["not_proposed"] == [{"target": {"kind": "run", "id": "lab/22"}, "why": "held"}]
+    assert plan["after"] == {"gpus": None}
+
+
+def test_a_change_has_one_receipt_per_item() -> None:
+    receipts = (
+        Receipt(target="lab/1", status=ReceiptStatus.DONE, before="pending", after="held"),
+        Receipt(target="lab/2", status=ReceiptStatus.REFUSED, message=safe("not yours")),
+    )
+    change = Change(id="c-1", act="hold", status="part", receipts=receipts, at=NOW)
+    told = decoded("change", records.change_record(change))["change"]
+    assert told["receipts"][1] == {
+        "target": "lab/2",
+        "status": "refused",
+        "message": "not yours",
+        "before": None,
+        "after": None,
+    }
+    assert (told["id"], told["status"], told["at"]) == ("c-1", "part", "2026-03-14T09:30:00Z")
+
+
+@dataclass(frozen=True)
+class Who:
+    user: str = "alice"
+    host: str = "login1"
+
+
+@dataclass(frozen=True)
+class Entry:
+    change: Change
+    source: str = "lab"
+    commands: tuple[tuple[str, ...], ...] = (("scontrol", "hold", "1\x1b[2J"),)
+    items: tuple[str, ...] = ("lab/1\n",)
+    who: Who = Who()
+    finished_at: datetime | None = None
+
+
+def test_a_journal_entry_has_its_raw_text_made_safe() -> None:
+    entry = Entry(Change(id="c-1", act="hold", status="open", receipts=(), at=NOW))
+    told = decoded("journal", [records.journal_record(entry)])["journal"][0]
+    assert told["commands"] == [["scontrol", "hold", "1␛[2J"]]
+    assert told["items"] == ["lab/1␊"]
+    assert (told["id"], told["user"], told["finished_at"]) == ("c-1", "alice", None)
+
+
+def full() -> dict[str, list[records.Record]]:
+    """Of each noun one record in which nothing that can be nested is left out."""
+    gpu = replace(GPUS[0], slices=(GpuSlice(uuid="m", profile="1g.10gb", milli=142, run=None),))
+    run = replace(RUNS[0], array=ArrayPart("18", "1", 1), native={"features": safe("nvlink")})
+    return {
+        "nodes": [records.node_record(NODES[1], NOW)],
+        "gpus": [records.gpu_record(gpu, NOW)],
+        "queues": [records.queue_record(QUEUES[0])],
+        "runs": [records.run_record(run)],
+        "moves": [records.move_record(MOVE)],
+    }
+
+
+@pytest.mark.parametrize("noun", sorted(csvout.COLUMNS))
+def test_csv_has_every_field_of_the_record_in_its_order(noun: str) -> None:
+    flat = csvout.flat(full()[noun][0])
+    assert tuple(flat) == csvout.COLUMNS[noun]
+    assert not any(isinstance(value, (list, dict, tuple)) for value in flat.values())
+
+
+@pytest.mark.parametrize("noun", sorted(csvout.COLUMNS))
+def test_csv_of_nothing_has_its_header(noun: str) -> None:
+    assert csvout.to_csv(noun, []).decode() == ",".join(csvout.COLUMNS[noun]) + "\r\n"
+
+
+def test_csv_flattens_what_is_nested() -> None:
+    row = rows("runs", full()["runs"])[0]
+    assert row["request_gpu_count"] == "6"
+    assert row["array_job_id"] == "18"
+    assert row["placement"] == "a01:0,1,2,3,4,5"
+    assert row["native"] == "features=nvlink"
+    assert row["held"] == "false"
+    assert row["started_at"] == "2026-03-14T03:18:00Z"
+    assert row["exit_code"] == ""
+
+
+def test_csv_placement_tells_unknown_indices_from_no_gpu() -> None:
+    assert rows("moves", full()["moves"])[0]["placement"] == "a02:0,1;a03:?;login"
+
+
+def test_csv_leaves_the_fields_of_a_missing_array_empty() -> None:
+    row = rows("runs", [records.run_record(RUNS[1])])[0]
+    assert (row["array_job_id"], row["array_count"]) == ("", "")
+
+
+def test_csv_defuses_a_name_that_is_a_formula() -> None:
+    run = replace(RUNS[1], name=safe("=cmd|' /C calc'!A0"), user="@x")
+    row = rows("runs", [records.run_record(run)])[0]
+    assert (row["name"], row["user"]) == ("'=cmd|' /C calc'!A0", "'@x")
+
+
+def test_an_age_is_never_negative() -> None:
+    late = replace(NODES[0], read_at=ago(seconds=-30))
+    assert records.node_record(late, NOW)["age_s"] == 0.0
