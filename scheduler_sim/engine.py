@@ -8,17 +8,15 @@ events of that second.
 from __future__ import annotations
 
 import heapq
-import math
 from dataclasses import replace
 from enum import StrEnum
-from random import Random
-
-import numpy as np
 
 from scheduler_sim.books import Books, by_rank
-from scheduler_sim.cluster import Cluster, Mask
+from scheduler_sim.cluster import Mask
+from scheduler_sim.faults import Faults
 from scheduler_sim.jobs import LIVE, Job, JobSpec, Reason, State
 from scheduler_sim.limits import LiveSpec, NodeNote
+from scheduler_sim.places import Places
 from scheduler_sim.queueing import Ending, Pass, Planned, plan
 from scheduler_sim.workload import Arrivals
 
@@ -28,12 +26,6 @@ GIVE_UP_S = 24 * 3600
 _HOPELESS = frozenset({Reason.HELD, Reason.DEPENDENCY, Reason.NEVER, Reason.TIME_LIMIT})
 _POINTS = 10_000
 _QOS_MINUTES = {"high": 600, "normal": 0, "low": -600}
-_FAULTS = (
-    ("down", "Not responding"),
-    ("drain", "Xid 79: GPU has fallen off the bus"),
-    ("drain", "ECC page retirement pending"),
-    ("down", "Node unexpectedly rebooted"),
-)
 
 
 class _Event(StrEnum):
@@ -54,17 +46,16 @@ class LiveCluster:
         self.spec = spec
         self.books = Books(spec)
         self.notes: dict[int, NodeNote] = {}
-        self._row = {n.name: i for i, n in enumerate(spec.nodes)}
-        self._queue = {q.name: q for q in spec.queues}
-        self._masks: dict[tuple[str, tuple[str, ...]], Mask] = {}
-        self._empty = Cluster(spec.nodes)
+        self._places = Places(spec)
         self._events: list[tuple[int, int, _Event, str, int]] = []
         self._order = 0
         self._pass_due = False
         self._look: Pass | None = None
         self._new: list[Job] = []
         self._latest: dict[str, str] = {}
-        self._faults = Random(seed + 1)
+        self._faults = Faults(
+            len(spec.nodes), every_s=spec.fail_every_s, repair_s=spec.repair_s, seed=seed + 1
+        )
         self._arrivals = Arrivals(
             spec.templates,
             spec.people,
@@ -75,7 +66,7 @@ class LiveCluster:
         )
         self._next = next(self._arrivals)
         self._at(self._next[0], _Event.ARRIVE)
-        self._at(self._fault_at(), _Event.FAIL)
+        self._at(self.now_s + self._faults.gap_s(), _Event.FAIL)
 
     @property
     def now_s(self) -> int:
@@ -156,19 +147,7 @@ class LiveCluster:
 
     def check(self, spec: JobSpec) -> None:
         """Raise ValueError, naming the field, for a run that this cluster could never start."""
-        unknown = [q for q in spec.queues if q not in self._queue]
-        if unknown:
-            raise ValueError(f"queue: there is no {unknown[0]!r}")
-        strange = [n for n in spec.nodelist if n not in self._row]
-        if strange:
-            raise ValueError(f"nodelist: there is no node {strange[0]!r}")
-        fit = self._empty.feasible(spec.request)
-        most = max(int((fit & self._nodes(q, spec.nodelist)).sum()) for q in spec.queues)
-        if most < spec.nodes:
-            raise ValueError(
-                f"request: {spec.nodes} nodes with {spec.request.gpus} GPUs each are asked for, "
-                f"and {most} of queue {spec.queue} could ever serve that"
-            )
+        self._places.check(spec)
 
     def cancel(self, key: str, delay_s: int = 0) -> bool:
         """End a waiting or running run; False if there is none. With `delay_s` it ends later."""
@@ -297,13 +276,11 @@ class LiveCluster:
         self._look_soon()
 
     def _fail(self) -> None:
-        self._at(self._fault_at(), _Event.FAIL)
-        row = int(self._faults.random() * len(self.spec.nodes))
-        kind, text = _FAULTS[int(self._faults.random() * len(_FAULTS))]
-        repair_s = int(self.spec.repair_s * (0.4 + 1.2 * self._faults.random()))
-        if self.books.cluster.usable[row]:
-            self.set_node(row, NodeNote(kind, text, self.now_s))
-            self._at(self.now_s + repair_s, _Event.REPAIR, number=row)
+        self._at(self.now_s + self._faults.gap_s(), _Event.FAIL)
+        fault = self._faults.draw()
+        if self.books.cluster.usable[fault.row]:
+            self.set_node(fault.row, NodeNote(fault.kind, fault.text, self.now_s))
+            self._at(self.now_s + fault.repair_s, _Event.REPAIR, number=fault.row)
 
     def _pass(self) -> None:
         self._pass_due = False
@@ -354,27 +331,11 @@ class LiveCluster:
         return job if job is not None and job.state is State.PENDING else None
 
     def _rank(self, spec: JobSpec, submitted_s: int) -> int:
-        lent = max(self._queue[q].rank_minutes for q in spec.queues)
-        return submitted_s // 60 - lent - _QOS_MINUTES.get(spec.qos, 0)
-
-    def _fault_at(self) -> int:
-        gap_s = -self.spec.fail_every_s * math.log(1.0 - self._faults.random())
-        return self.now_s + max(1, int(gap_s))
+        return submitted_s // 60 - self._places.rank_minutes(spec) - _QOS_MINUTES.get(spec.qos, 0)
 
     def _endings(self) -> list[Ending]:
         running = self.books.running.values()
         return [(j.ends_by_s, j.parts) for j in running if j.ends_by_s is not None]
 
     def _nodes_of(self, job: Job, queue: str) -> Mask:
-        return self._nodes(queue, job.spec.nodelist)
-
-    def _nodes(self, queue: str, nodelist: tuple[str, ...]) -> Mask:
-        mask = self._masks.get((queue, nodelist))
-        if mask is None:
-            names = [n.name for n in self.spec.nodes]
-            inside = set(self._queue[queue].nodes)
-            mask = np.array(
-                [i in inside and (not nodelist or n in nodelist) for i, n in enumerate(names)]
-            )
-            self._masks[queue, nodelist] = mask
-        return mask
+        return self._places.nodes(queue, job.spec.nodelist)

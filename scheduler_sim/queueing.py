@@ -1,8 +1,9 @@
 """One pass of a scheduler over its queue: priority order, and what fits may overtake.
 
-The first run that does not fit keeps a reservation (EASY backfill, Lifka 1995): the nodes on which
-it can start soonest, if running work ends at its time limits. A run of lower rank may start on
-those nodes only if its own limit ends before. Runs without a limit never count as ending.
+In each queue the first run that does not fit keeps a reservation (EASY backfill, Lifka 1995): the
+nodes on which it can start soonest, if running work ends at its time limits. A run of lower rank
+may start on those nodes only if its own limit ends before. Runs without a limit never count as
+ending.
 """
 
 from __future__ import annotations
@@ -62,9 +63,8 @@ class Pass:
         self._kept_out: set[tuple[object, ...]] = set()
         self._open: dict[tuple[object, ...], int] = {}
         self._led: set[str] = set()
-        self._first: Job | None = None
-        self._reserved: tuple[int, Mask] | None = None
-        self._looked = False
+        self._leaders: list[Job] = []
+        self._reserved: list[tuple[int, Mask] | None] = []
 
     def starts(self, waiting: Iterable[Job]) -> Iterator[Start]:
         """The runs that start, in order of rank, each with its share already taken.
@@ -104,7 +104,8 @@ class Pass:
         leads = not self._led.issuperset(spec.queues)
         self.why[job.key] = Reason.RESOURCES if leads else Reason.PRIORITY
         self._led.update(spec.queues)
-        self._first = self._first or job
+        if leads:
+            self._leaders.append(job)
         if self._closed and not any(self._enough_open(job, queue) for queue in spec.queues):
             self.why[job.key] = Reason.NODES_DOWN
         return None
@@ -119,20 +120,17 @@ class Pass:
         return self._open[kind] >= job.spec.nodes
 
     def _unreserved(self, job: Job, allowed: Mask) -> Mask:
-        """The allowed nodes, less those kept for the first run that waits."""
-        if self._first is None:
-            return allowed
-        if not self._looked:
-            first, self._looked = self._first, True
-            nodes = self._nodes_of(first, first.spec.queues[0])
-            self._reserved = reserve(self._cluster, first, nodes, self._endings())
-        if self._reserved is None:
-            return allowed
-        shadow_s, kept = self._reserved
+        """The allowed nodes, less those kept for the runs that lead their queues."""
+        for leader in self._leaders[len(self._reserved) :]:
+            nodes = self._nodes_of(leader, leader.spec.queues[0])
+            self._reserved.append(reserve(self._cluster, leader, nodes, self._endings()))
         limit_s = job.spec.limit_s
-        if limit_s is not None and self.now_s + limit_s <= shadow_s:
-            return allowed
-        return allowed & ~kept
+        for reservation in self._reserved:
+            if reservation is not None:
+                shadow_s, kept = reservation
+                if limit_s is None or self.now_s + limit_s > shadow_s:
+                    allowed = allowed & ~kept
+        return allowed
 
 
 def try_place(cluster: Cluster, job: Job, allowed: Mask) -> tuple[Allotment, ...] | None:

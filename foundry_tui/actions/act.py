@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing, WrongUse
 from foundry_tui.actions.select import current_user
-from foundry_tui.actions.site import Site
+from foundry_tui.actions.site import Site, utc_now
 from foundry_tui.changes import carry
 from foundry_tui.estate.acts import (
     Act,
@@ -121,7 +121,7 @@ def perform(site: Site, prepared: Prepared) -> Change:
             site.journal,
             prepared.preview,
             prepared.token,
-            clock=site.clock,
+            clock=utc_now,
             undoes=prepared.undoes,
         )
     except JournalError as error:
@@ -219,7 +219,7 @@ def first_try(site: Site, prepared: Prepared) -> tuple[Record, Receipt] | None:
         ActionError: the journal cannot be used.
     """
     wanted = carry.digest(prepared.preview.act)
-    now = site.clock()
+    now = utc_now()
     try:
         for record, receipt in carry.settle_open(site.schedulers, site.journal, now):
             if record.digest == wanted and receipt.status is ReceiptStatus.DONE:
@@ -263,6 +263,6 @@ def prepare_undo(site: Site, change_id: str, snapshot: Snapshot) -> Prepared:
 def settle(site: Site) -> tuple[tuple[Record, Receipt], ...]:
     """Settle changes that were broken off; errors of the sources leave them open."""
     try:
-        return carry.settle_open(site.schedulers, site.journal, site.clock())
+        return carry.settle_open(site.schedulers, site.journal, utc_now())
     except (JournalError, SchedulerError):
         return ()

@@ -11,8 +11,12 @@ from foundry_tui.estate.plan import Move, Plan
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.snapshot import Snapshot, find_run
 from foundry_tui.optimiser.advise import advise
-from foundry_tui.optimiser.verify import checked, what_if
+from foundry_tui.optimiser.result import Refused
+from foundry_tui.optimiser.verify import checked, refusals, what_if
 from foundry_tui.schedulers.ports import SchedulerError
+
+ROUNDS = 3
+"""So often a plan is made anew without the places that the scheduler refused."""
 
 CHECKS = 50
 """At most so many placements are checked with the scheduler; each costs it one job id."""
@@ -36,22 +40,28 @@ def advice(
             except SchedulerError as error:
                 progress(f"{name}: rights are not known: {error.answer}")
     thresholds = site.config.thresholds
-    plan = advise(
-        snapshot,
-        rights_by_source=rights,
-        now=snapshot.generated_at,
-        policy=policy,
-        limit=limit,
-        idle_util_pct=thresholds.idle_util_pct,
-        idle_after_s=thresholds.idle_after_s,
-    )
-    if not check or site.saved is not None:
-        return plan
-    moves = [m for m in plan.moves if what_if(m) is not None][:CHECKS]
-    if moves:
+    refused: Refused = {}
+    for attempt in range(1, ROUNDS + 1):
+        plan = advise(
+            snapshot,
+            rights_by_source=rights,
+            now=snapshot.generated_at,
+            policy=policy,
+            limit=limit,
+            idle_util_pct=thresholds.idle_util_pct,
+            idle_after_s=thresholds.idle_after_s,
+            refused=refused,
+        )
+        moves = [m for m in plan.moves if what_if(m) is not None][:CHECKS]
+        if not check or site.saved is not None or not moves:
+            return plan
         progress(f"asking the scheduler about {len(moves)} placements")
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        answers = dict(pool.map(lambda move: (move.id, _ask(site, snapshot, move)), moves))
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            answers = dict(pool.map(lambda move: (move.id, _ask(site, snapshot, move)), moves))
+        known = refusals(plan, answers, refused)
+        if known == refused or attempt == ROUNDS:
+            break
+        refused = known
     return checked(plan, answers)
 
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from foundry_tui.actions.errors import ActionError, SourceMissing, WrongUse
-from foundry_tui.collector.collect import Collector
 from foundry_tui.config.errors import ConfigError
 from foundry_tui.config.load import load
 from foundry_tui.config.model import Config
@@ -20,9 +19,12 @@ from foundry_tui.config.places import PlaceError, cache_dir, state_dir
 from foundry_tui.estate.snapshot import Snapshot, SnapshotError, decode
 from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.schedulers.ports import SchedulerActor, SchedulerReader
-from foundry_tui.store.journal import Journal
-from foundry_tui.store.snapshots import Snapshots
-from foundry_tui.telemetry.nvml import Nvml
+
+if TYPE_CHECKING:
+    from foundry_tui.collector.collect import Collector
+    from foundry_tui.store.journal import Journal
+    from foundry_tui.store.snapshots import Snapshots
+    from foundry_tui.telemetry.nvml import Nvml
 
 MAX_ESTATE_BYTES = 512 << 20
 """Cap on a saved estate file."""
@@ -51,7 +53,10 @@ def utc_now() -> datetime:
 
 @dataclass
 class Site:
-    """The sources of this host. `mode` is live, demo or saved; `tell` takes words for the user."""
+    """The sources of this host. `mode` is live, demo or saved; `tell` takes words for the user.
+
+    `clock` is the time of the estate: that of the simulation in the demo.
+    """
 
     options: Options
     config: Config
@@ -64,6 +69,8 @@ class Site:
     @cached_property
     def collector(self) -> Collector:
         """The one poller of this process."""
+        from foundry_tui.collector.collect import Collector
+
         return Collector(
             readers=tuple(self.schedulers.values()),
             clock=self.clock,
@@ -75,12 +82,16 @@ class Site:
     def _store(self) -> Snapshots | None:
         if self.mode != "live":
             return None
+        from foundry_tui.store.snapshots import Snapshots
+
         place = _cache(self)
         return None if place is None else Snapshots(place)
 
     @cached_property
     def nvml(self) -> Nvml:
         """The GPUs of this host itself."""
+        from foundry_tui.telemetry.nvml import Nvml
+
         return Nvml(node=socket.gethostname().split(".")[0], clock=self.clock)
 
     @cached_property
@@ -90,20 +101,22 @@ class Site:
         Raises:
             ActionError: there is no folder to keep a journal in, so nothing may be changed.
         """
+        from foundry_tui.store.journal import Journal
+
         if self.mode == "demo":
             # A play on the simulated estate must not stand among real changes.
             cache = _cache(self)
             if cache is not None:
                 folder = cache / "demo"
                 folder.mkdir(mode=0o700, exist_ok=True)
-                return Journal(folder, self.clock)
+                return Journal(folder, utc_now)
         try:
             place = state_dir(self.config.state_dir, os.environ)
         except PlaceError as error:
             raise ActionError(f"nothing can be sent without a journal: {error}") from error
         if place.notice:
             self.tell(place.notice)
-        return Journal(place.path, self.clock)
+        return Journal(place.path, utc_now)
 
     def snapshot(self) -> Snapshot:
         """The estate now, or as it was saved."""
@@ -167,7 +180,7 @@ def open_site(options: Options, tell: Callable[[str], None]) -> Site:
             "no scheduler was found on this host: this is the simulated estate (`foundry doctor`)"
         )
     site.mode = "demo"
-    site.schedulers = _demo(site)
+    _open_demo(site)
     return site
 
 
@@ -205,11 +218,14 @@ def _live(config: Config, clock: Callable[[], datetime]) -> dict[str, Scheduler]
     return found
 
 
-def _demo(site: Site) -> dict[str, Scheduler]:
+def _open_demo(site: Site) -> None:
+    """The simulated estate, with its own time: it runs faster than the clock on the wall."""
     from foundry_tui.schedulers.simulated import build
 
     place = _cache(site)
-    return {s.name: s for s in build(None if place is None else place / "demo", site.clock)}
+    sources = build(None if place is None else place / "demo", site.clock)
+    site.schedulers = {source.name: source for source in sources}
+    site.clock = sources[0].now
 
 
 def _cache(site: Site) -> Path | None:

@@ -33,7 +33,7 @@ from foundry_tui.estate.acts import (
     Submit,
     Suspend,
 )
-from foundry_tui.estate.run import Run
+from foundry_tui.estate.run import LIVE, Run, RunState
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.process import Completed
 from foundry_tui.schedulers.ports import SchedulerError, Unavailable
@@ -47,6 +47,7 @@ from foundry_tui.schedulers.slurm.commands import (
 )
 from foundry_tui.schedulers.slurm.directives import DirectiveError, parse
 from foundry_tui.schedulers.slurm.fields import FIELDS, observed, shown, update_words
+from foundry_tui.schedulers.slurm.inspect import FORGOTTEN
 from foundry_tui.schedulers.slurm.jobs import TOKEN_PREFIX, native_id, read_jobs
 from foundry_tui.schedulers.slurm.rights import me
 from foundry_tui.schedulers.slurm.rows import JobRow
@@ -144,7 +145,9 @@ def _run_item(act: RunAct, target: str, run: Run | None) -> PreviewItem:
         return PreviewItem(
             target=target, command=(), refusal=safe(f"{native!r} is no Slurm job id")
         )
-    warning = None
+    warning, refusal = None, None
+    if run is not None:
+        refusal = _pointless(act, run)
     if run is None:
         warning = safe(f"no run {native} was seen in the last reading")
     elif run.user != me() and os.geteuid() != 0:
@@ -156,8 +159,23 @@ def _run_item(act: RunAct, target: str, run: Run | None) -> PreviewItem:
         owner=run.user if run else None,
         before=_state(run) if run else None,
         loss_gpu_s=loss,
+        refusal=refusal,
         warning=warning,
     )
+
+
+def _pointless(act: RunAct, run: Run) -> SafeText | None:
+    """Why an act cannot do anything to a run in this state; Slurm itself often says nothing.
+
+    `scontrol hold` of a running job ends with 0 and holds nothing (22.05.8).
+    """
+    if run.state not in LIVE:
+        return safe(f"it has ended already ({run.state.value})")
+    if isinstance(act, Hold | Release) and run.state is not RunState.PENDING:
+        return safe(f"it is {run.state.value}: only a waiting run can be held or released")
+    if isinstance(act, Requeue) and run.state is RunState.PENDING:
+        return safe("it waits already")
+    return None
 
 
 def _loss_gpu_s(run: Run) -> float | None:
@@ -306,7 +324,7 @@ def _rows(commands: Commands, natives: list[str]) -> dict[str, list[JobRow]]:
     try:
         table = read_jobs(commands, "-j", ",".join(dict.fromkeys(asked.values())))
     except SchedulerError as error:
-        if "Invalid job id" in str(error):
+        if FORGOTTEN in error.answer:
             return {}
         raise
     found: dict[str, list[JobRow]] = {}

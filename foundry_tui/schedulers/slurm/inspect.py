@@ -50,6 +50,9 @@ COLUMNS = {
 }
 """Our word -> (Slurm's name for `squeue -O`, width in bytes)."""
 
+FORGOTTEN = "Invalid job id"
+"""What `squeue -j` says of a job that it does not know, or not any more (MinJobAge)."""
+
 _EXCLUDED = re.compile(r" ExcNodeList=(\S+)")
 
 
@@ -62,11 +65,16 @@ def read_raw(commands: Commands, run: Run) -> dict[str, str]:
     """Slurm's words about one run, unset ones left out, exactly as Slurm has them.
 
     Raises:
-        Unavailable, Denied: as `Commands.read`; an id that Slurm has forgotten is `Unavailable`.
+        Unavailable, Denied: as `Commands.read`. An id that Slurm has forgotten gives no words.
     """
-    rows, _ = commands.table(
-        "squeue", tuple(COLUMNS.values()), "-a", "-t", "all", "-j", native_ids(run)
-    )
+    try:
+        rows, _ = commands.table(
+            "squeue", tuple(COLUMNS.values()), "-a", "-t", "all", "-j", native_ids(run)
+        )
+    except SchedulerError as error:
+        if FORGOTTEN in error.answer:
+            return {}
+        raise
     if not rows:
         return {}
     row = rows[0]

@@ -94,11 +94,11 @@ def test_gpus_hold_the_runs_that_slurm_put_there(
             continue
         native = run.native_id
         shown = lab.run(["scontrol", "-d", "show", "job", native]).stdout.decode()
-        for node, indices in _indices(shown).items():
+        for name, indices in _indices(shown).items():
             for index in indices:
-                seen.setdefault((node, index), set()).add(run.id)
-            placed = next(p for p in run.placement if p.node == node)
-            assert placed.gpus == tuple(sorted(indices)), (native, node)
+                seen.setdefault((name, index), set()).add(run.id)
+            placed = next(p for p in run.placement if p.node == name)
+            assert placed.gpus == tuple(sorted(indices)), (native, name)
     for gpu in snapshot.gpus:
         assert set(gpu.runs) == seen.get((gpu.node, gpu.index), set()), (gpu.node, gpu.index)
     shards = lab.run(["scontrol", "-o", "show", "nodes"]).stdout.decode()

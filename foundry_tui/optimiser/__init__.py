@@ -1,0 +1,1 @@
+"""Where waiting runs should go: a snapshot in, a plan out. Nothing is asked or changed here."""

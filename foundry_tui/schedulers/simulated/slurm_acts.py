@@ -1,0 +1,237 @@
+"""Acts on the simulated Slurm: the commands that the real one would get, and their effect."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from foundry_tui.estate.acts import (
+    Act,
+    Cancel,
+    ChangeNode,
+    ChangeQueue,
+    ChangeRun,
+    Hold,
+    Preview,
+    PreviewItem,
+    Receipt,
+    ReceiptStatus,
+    Release,
+    Requeue,
+    Resume,
+    RunAct,
+    Submit,
+    Suspend,
+)
+from foundry_tui.estate.run import Run
+from foundry_tui.estate.text import safe
+from foundry_tui.schedulers.simulated import sbatch
+from foundry_tui.schedulers.simulated.layout import USER
+from foundry_tui.schedulers.simulated.slurm_fields import changed
+from foundry_tui.schedulers.simulated.source import (
+    SimulatedSource,
+    lost,
+    others_run,
+    refused,
+    shown_job,
+)
+from foundry_tui.schedulers.slurm.directives import parse
+from foundry_tui.schedulers.slurm.fields import update_words
+from scheduler_sim.engine import LiveCluster
+from scheduler_sim.jobs import LIVE, Job, State
+
+TOKEN_PREFIX = "foundry:"
+"""A submit token stands in the job's comment behind this word."""
+
+_ID = re.compile(r"(\d{1,10})(?:_(?:(\d{1,7})|(\[[0-9,:%-]+\])))?")
+
+_UNSUPPORTED: dict[type[Act], str] = {
+    Suspend: "Slurm lets only its operators suspend jobs, and the simulated user is none",
+    Resume: "Slurm lets only its operators resume jobs, and the simulated user is none",
+    ChangeNode: "nodes are changed by administrators, and the simulated user is none",
+    ChangeQueue: "partitions are changed by administrators, and the simulated user is none",
+}
+_WHO_MAY = "only its owner, a coordinator of its account or a Slurm operator may change it"
+_NOT_WAITING = "Job is no longer pending execution"
+
+
+class SlurmActs(SimulatedSource):
+    """The actor's half of the simulated Slurm."""
+
+    def native_id(self, job: Job) -> str:
+        """`17`, `18_3`, or `18_[4-9%2]` for the waiting range of an array."""
+        if job.tasks:
+            return f"{job.number}_[{sbatch.array_text(job.tasks, job.spec.throttle)}]"
+        return job.key
+
+    def submitted_id(self, job: Job) -> str:
+        """The number that `sbatch` printed."""
+        return str(job.number if job.array is None else job.array)
+
+    def find(self, engine: LiveCluster, native: str) -> list[Job]:
+        """The records an id means: one job or task, a waiting range, or a whole array."""
+        match = _ID.fullmatch(native)
+        if match is None:
+            return []
+        jobs = engine.books.jobs
+        if match[2] or match[3]:
+            found = jobs.get(f"{match[1]}_{match[2]}" if match[2] else match[1])
+            return [found] if found is not None and found.array is not None else []
+        number = int(match[1])
+        members = [j for j in jobs.values() if number in (j.array, j.number)]
+        return [j for j in members if j.array is None or j.array == number]
+
+    def supports(self, act: type[Act]) -> str | None:
+        """None when the simulated Slurm can do this kind of act, else why not."""
+        return _UNSUPPORTED.get(act)
+
+    def preview(self, act: Act, runs: tuple[Run, ...], token: str) -> Preview:
+        """The exact command of each item; nothing changes.
+
+        Raises:
+            ValueError: an act that `supports` refuses, or a field that cannot be changed.
+        """
+        if isinstance(act, Submit):
+            return Preview(act=act, items=(self._submit_item(act, token),))
+        if isinstance(act, ChangeNode | ChangeQueue | Suspend | Resume):
+            raise ValueError(self.supports(type(act)))
+        known = {run.id: run for run in runs}
+        items = tuple(self._run_item(act, target, known.get(target)) for target in act.runs)
+        inverse: Act | None = None
+        if isinstance(act, Hold):
+            inverse = Release(source=act.source, runs=act.runs)
+        elif isinstance(act, Release):
+            inverse = Hold(source=act.source, runs=act.runs)
+        return Preview(act=act, items=items, inverse=inverse)
+
+    def _submit_item(self, act: Submit, token: str) -> PreviewItem:
+        refusal, comment = None, f"{TOKEN_PREFIX}{token}"
+        if not act.script.startswith(b"#!"):
+            refusal = f"{act.script_name} has no `#!` in its first line: no batch script"
+        else:
+            try:
+                own = parse(act.script, act.options).get("comment", "")
+                comment = f"{comment} {own}".rstrip()
+            except ValueError as error:
+                refusal = str(error)
+        script = () if act.script_name == "-" else (act.script_name, *act.script_args)
+        return PreviewItem(
+            target=act.script_name,
+            command=("sbatch", "--parsable", *act.options, f"--comment={comment}", *script),
+            owner=USER,
+            refusal=safe(refusal) if refusal else None,
+        )
+
+    def _run_item(self, act: RunAct, target: str, run: Run | None) -> PreviewItem:
+        match = _ID.fullmatch(self.native(target))
+        if match is None:
+            text = f"{self.native(target)!r} is no Slurm job id"
+            return self.item(act, target, run, (), text)
+        job = match[1] if match[3] else match[0]
+        command: tuple[str, ...]
+        if isinstance(act, Cancel):
+            command = ("scancel", "--state=PENDING", job) if match[3] else ("scancel", job)
+        elif isinstance(act, ChangeRun):
+            command = ("scontrol", "update", f"JobId={job}", *update_words(act.fields))
+        else:
+            command = ("scontrol", type(act).__name__.lower(), job)
+        refusal = None
+        if run is not None and others_run(run.user):
+            refusal = f"Access/permission denied: the run belongs to {run.user}; {_WHO_MAY}"
+        return self.item(act, target, run, command, refusal)
+
+    def perform(self, preview: Preview, token: str) -> tuple[Receipt, ...]:
+        """Carry out the previewed commands, one receipt per item."""
+        act = preview.act
+        if isinstance(act, Submit):
+            return (self._submit(act, preview.items[0], token),)
+        assert not isinstance(act, ChangeNode | ChangeQueue)
+        return tuple(self._perform(act, item) for item in preview.items)
+
+    def _submit(self, act: Submit, item: PreviewItem, token: str) -> Receipt:
+        if item.refusal is not None:
+            return refused(item, item.refusal)
+        try:
+            key = self.live.act("submit", spec=sbatch.to_spec(act), token=token)
+        except ValueError as error:
+            return refused(item, _sbatch_words(str(error)))
+        if key is None:
+            return lost(item)
+        return Receipt(target=key, status=ReceiptStatus.ACCEPTED)
+
+    def _perform(self, act: RunAct, item: PreviewItem) -> Receipt:
+        if item.refusal is not None:
+            return refused(item, item.refusal)
+        native = self.native(item.target)
+        jobs = [j for j in self.find(self.live.engine(), native) if j.state in LIVE]
+        if not jobs:
+            text = safe(f"Slurm knows no live job {native}")
+            return Receipt(target=item.target, status=ReceiptStatus.UNCHANGED, message=text)
+        denied = next((j.spec.user for j in jobs if others_run(j.spec.user)), None)
+        if denied is not None:
+            return refused(item, f"Access/permission denied: the run belongs to {denied}")
+        said = [self._one(act, job) for job in jobs]
+        problem = next((text for text in said if text), None)
+        if problem is not None and all(said):
+            return refused(item, problem)
+        return Receipt(target=item.target, status=ReceiptStatus.ACCEPTED, before=item.before)
+
+    def _one(self, act: RunAct, job: Job) -> str | None:
+        """Do it to one record; the scheduler's objection, None when there is none."""
+        if isinstance(act, Cancel):
+            self.live.act("cancel", key=job.key)
+        elif isinstance(act, Requeue):
+            if job.state is not State.RUNNING:
+                return "Job is pending execution"
+            self.live.act("requeue", key=job.key)
+        elif job.state is not State.PENDING:
+            return _NOT_WAITING
+        elif isinstance(act, ChangeRun):
+            try:
+                self.live.act("change", key=job.key, spec=changed(job.spec, act.fields))
+            except ValueError as error:
+                return _sbatch_words(str(error))
+        else:
+            self.live.act("hold" if isinstance(act, Hold) else "release", key=job.key)
+        return None
+
+    def read_back(self, preview: Preview, sent: tuple[Receipt, ...]) -> tuple[Receipt, ...]:
+        """The receipts as the simulated cluster shows them now."""
+        engine = self.live.engine()
+        return tuple(self._settle(engine, preview.act, receipt) for receipt in sent)
+
+    def _settle(self, engine: LiveCluster, act: Act, receipt: Receipt) -> Receipt:
+        if receipt.status is not ReceiptStatus.ACCEPTED:
+            return receipt
+        jobs = self.find(engine, self.native(receipt.target))
+        after = ", ".join(sorted({shown_job(j) for j in jobs})) or None
+        if jobs and all(_reached(act, job) for job in jobs):
+            return replace(receipt, status=ReceiptStatus.DONE, after=after)
+        text = safe(f"Slurm said yes, but still shows: {after or 'nothing'}")
+        return replace(receipt, status=ReceiptStatus.UNCHANGED, message=text, after=after)
+
+
+def _reached(act: Act, job: Job) -> bool:
+    """Whether a record shows what an act asked for."""
+    if isinstance(act, Cancel):
+        return job.state not in LIVE
+    if isinstance(act, Hold):
+        return job.held or job.state is not State.PENDING
+    if isinstance(act, Release):
+        return not job.held
+    if isinstance(act, Requeue):
+        return job.state is State.PENDING or job.restarts > 0
+    if isinstance(act, ChangeRun):
+        return changed(job.spec, act.fields) == job.spec
+    return True
+
+
+def _sbatch_words(problem: str) -> str:
+    """An objection of the simulator in the words of sbatch."""
+    known = {
+        "queue:": "Invalid partition name specified",
+        "nodelist:": "Invalid node name specified",
+        "request:": "Requested node configuration is not available",
+    }
+    words = next((text for field, text in known.items() if problem.startswith(field)), None)
+    return f"{words} ({problem})" if words else problem

@@ -1,0 +1,96 @@
+"""The contract of the ports, on the simulated schedulers and on a real Slurm."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from foundry_tui.estate.acts import Submit
+from foundry_tui.schedulers.simulated import build
+from foundry_tui.schedulers.simulated.live import SPEED
+from foundry_tui.schedulers.slurm.adapter import SlurmAdapter
+from tests.lab.slurm import SlurmLab
+from tests.schedulers.contract import Contract
+from tests.schedulers.harness import Harness
+from tests.schedulers.simulated.conftest import Clock
+
+SCRIPT = b"#!/bin/sh\nsleep 600\n"
+
+
+def simulated_slurm() -> Harness:
+    """The simulated Slurm; its partition `short` has place for small runs soon."""
+    clock = Clock()
+    adapter = build(None, clock)[0]
+
+    def work(name: str, *more: str) -> Submit:
+        options = ("--gres=gpu:1", "--time=60", "--partition=short", f"--job-name={name}", *more)
+        return Submit(source=adapter.name, script=SCRIPT, script_name="-", options=options)
+
+    return Harness(
+        adapter=adapter,
+        work=work,
+        impossible=Submit(
+            source=adapter.name, script=SCRIPT, script_name="-", options=("--partition=nowhere",)
+        ),
+        after=lambda native: work("after", f"--dependency=afterok:{native}"),
+        unknown="99999999",
+        drive=lambda seconds: clock.pass_simulated(seconds * SPEED),
+        now=adapter.now,
+    )
+
+
+def simulated_runai() -> Harness:
+    """The simulated Run:ai."""
+    clock = Clock()
+    adapter = build(None, clock)[1]
+
+    def work(name: str) -> Submit:
+        options = (f"--name={name}", "--gpu-devices-request=1")
+        return Submit(source=adapter.name, script=SCRIPT, script_name="train.sh", options=options)
+
+    return Harness(
+        adapter=adapter,
+        work=work,
+        impossible=Submit(
+            source=adapter.name, script=SCRIPT, script_name="x.sh", options=("--project=nowhere",)
+        ),
+        after=None,
+        unknown="00000000-0000-4000-a000-000000000000",
+        drive=lambda seconds: clock.pass_simulated(seconds * SPEED),
+        now=adapter.now,
+    )
+
+
+def real_slurm(lab: SlurmLab) -> Harness:
+    """The lab, as its administrator. Its time cannot be driven, so it is waited for."""
+    adapter = SlurmAdapter("lab", conf=str(lab.root / "etc/slurm.conf"))
+
+    def work(name: str, *more: str) -> Submit:
+        options = ("--gres=gpu:1", "--time=20", f"--job-name={name}", "--output=/dev/null", *more)
+        return Submit(source=adapter.name, script=SCRIPT, script_name="-", options=options)
+
+    return Harness(
+        adapter=adapter,
+        work=work,
+        impossible=Submit(
+            source=adapter.name, script=SCRIPT, script_name="-", options=("--partition=nowhere",)
+        ),
+        after=lambda native: work("after", f"--dependency=afterok:{native}"),
+        unknown="99999999",
+        drive=lambda seconds: time.sleep(min(seconds, 0.5)),
+        now=lambda: datetime.now(UTC).replace(microsecond=0),
+    )
+
+
+@pytest.fixture(params=["sim-slurm", "sim-runai", pytest.param("slurm", marks=pytest.mark.slurm)])
+def harness(request: pytest.FixtureRequest) -> Harness:
+    """Each adapter in turn."""
+    if request.param == "slurm":
+        return real_slurm(request.getfixturevalue("lab"))
+    return simulated_slurm() if request.param == "sim-slurm" else simulated_runai()
+
+
+class TestContract(Contract):
+    """Every test of the contract, on every adapter."""
