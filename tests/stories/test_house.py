@@ -161,11 +161,18 @@ def test_a_report_of_jobs(lab: SlurmLab, on_lab: Foundry) -> None:
 
 
 def test_hostile_names_reach_no_terminal(lab: SlurmLab, on_lab: Foundry) -> None:
-    for name in ("red\x1b[31m", "\x1b]52;c;aGk=\x07", "x\n999|RUNNING", "[/]", "a‮b", "=cmd()"):
+    for name in (
+        "red\x1b[31m",
+        "\x1b]52;c;aGk=\x07",
+        "x\n999|RUNNING",
+        "[/]",
+        "a\u202eb",
+        "=cmd()",
+    ):
         lab.submit("-H", "-p", "cpu", "-J", name, f"--comment={name}")
     for args in (("runs",), ("runs", "--json"), ("runs", "--csv"), ("overview",), ("nodes",)):
         out = on_lab(*args).out
-        for bad in ("\x1b", "\x07", "\x9b", "‮"):
+        for bad in ("\x1b", "\x07", "\x9b", "\u202e"):
             assert bad not in out, args
     rows = list(
         csv.DictReader(io.StringIO(on_lab("runs", "--csv", "--where", "state=pending").out))
@@ -177,7 +184,7 @@ def test_hostile_names_reach_no_terminal(lab: SlurmLab, on_lab: Foundry) -> None
 
 
 def test_a_snapshot_is_read_back(lab: SlurmLab, on_lab: Foundry) -> None:
-    job = lab.submit("-p", "h100", "--gres=shard:3", "-J", "naïve‮")
+    job = lab.submit("-p", "h100", "--gres=shard:3", "-J", "naïve\u202e")
     lab.wait(job, "RUNNING")
     target = on_lab.home / "estate.json"
     assert on_lab("snapshot", "-o", str(target)).code == 0

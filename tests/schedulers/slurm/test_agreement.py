@@ -16,7 +16,7 @@ HOSTILE = {
     "osc52": b"\x1b]52;c;aGk=\x07",
     "forged row": b"x\n999|RUNNING|root\nJobId=998 JobName=y",
     "markup": b"[/]",
-    "bidi": "abc‮cba".encode(),
+    "bidi": "abc\u202ecba".encode(),
     "not utf-8": b"\xff\xfe",
     "long": b"n" * 1024,
 }
@@ -216,7 +216,7 @@ def test_hostile_names(lab: SlurmLab, reader: str) -> None:
     for run in live:
         raw = run.name_raw or run.name.encode()
         assert jobs[run.native_id].startswith(raw)
-        assert not re.search(r"[\x00-\x1f\x7f-\x9f‮]", run.name), run.native_id
+        assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202e]", run.name), run.native_id
         assert run.placement[0].gpus, f"{run.native_id}: the device is known despite its name"
     assert _held_once(snapshot)
 
