@@ -149,7 +149,7 @@ def why(site: Site, snapshot: Snapshot, run: Run) -> Why:
     rights = None
     if scheduler is not None:
         with suppress(SchedulerError):
-            rights = scheduler.rights()
+            rights = scheduler.rights(run.user)
     found = diagnose(run, snapshot, details=looked.details, rights=rights, now=site.clock())
     starts: list[datetime | None] = []
     refused: list[int] = []
@@ -160,7 +160,10 @@ def why(site: Site, snapshot: Snapshot, run: Run) -> Why:
             continue
         try:
             estimate = scheduler.estimate(run, changes=candidate.changes)
-        except (SchedulerError, ValueError):
+        except SchedulerError:
+            continue
+        except ValueError:
+            refused.append(place)
             continue
         starts[place], how = estimate.starts_at, estimate.how
         if estimate.starts_at is None:

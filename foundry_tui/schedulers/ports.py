@@ -102,8 +102,8 @@ class SchedulerReader(Protocol):
         `changes` are pairs in the words of `ChangeRun.fields`. Nothing is submitted.
         """
 
-    def rights(self) -> Rights:
-        """What the current user may do, with the limits that bind."""
+    def rights(self, user: str | None = None) -> Rights:
+        """What a user (None: the current one) may do, with the limits that bind."""
 
 
 @runtime_checkable

@@ -97,6 +97,8 @@ class SlurmLab(Cluster):
         stay as they are: a test that changes limits puts them back.
         """
         self.mend()
+        # Jobs first: a reservation that a waiting job names cannot be deleted.
+        until(lambda: not self._cancel_all(), 40, "every job to end", 0.2)
         for line in self._lines(["scontrol", "--oneliner", "show", "reservations"]):
             if line.startswith("ReservationName="):
                 name = line.split()[0].partition("=")[2]
@@ -107,11 +109,16 @@ class SlurmLab(Cluster):
                 self.run(["scontrol", "update", f"PartitionName={partition}", "State=UP"])
         until(self._is_fresh, 40, "no job and every node idle", 0.2)
 
-    def _is_fresh(self) -> bool:
-        """Cancel the jobs there are, return nodes to service; True when there was nothing to do."""
+    def _cancel_all(self) -> set[str]:
+        """Cancel the jobs there are, and return their ids."""
         jobs = set(self._lines(["squeue", "--noheader", "-o", "%F"]))
         if jobs:
             self.run(["scancel", "--quiet", *sorted(jobs)], check=False)
+        return jobs
+
+    def _is_fresh(self) -> bool:
+        """Cancel the jobs there are, return nodes to service; True when there was nothing to do."""
+        jobs = self._cancel_all()
         states = self.node_states()
         for node, state in states.items():
             if state.startswith(("down", "drain", "fail")):

@@ -196,11 +196,11 @@ class RunaiManners(RunaiActs):
             how=HOW,
         )
 
-    def rights(self) -> Rights:
-        """What the access rules give the simulated user: one project, own workloads."""
+    def rights(self, user: str | None = None) -> Rights:
+        """What the access rules give a user (None: the current one): projects, own workloads."""
         spec, limits = self.live.engine().spec, self.live.engine().books.limits
         return Rights(
-            user=USER,
+            user=user or USER,
             admin=False,
             associations=tuple(Association(account=p, queues=(p,)) for p in PROJECTS),
             limits=tuple(

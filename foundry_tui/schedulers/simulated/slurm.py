@@ -231,8 +231,8 @@ class SlurmManners(SlurmActs):
             how=HOW,
         )
 
-    def rights(self) -> Rights:
-        """What the simulated user may do: own runs only, one account, three QOS."""
+    def rights(self, user: str | None = None) -> Rights:
+        """What a user (None: the current one) may do: own runs, one account, three QOS."""
         engine = self.live.engine()
         spec, limits = engine.spec, engine.books.limits
         per_user = [
@@ -241,12 +241,12 @@ class SlurmManners(SlurmActs):
                 name=qos,
                 what="gpus",
                 value=milli / WHOLE_MILLI,
-                used=limits.by_user.get((qos, USER), 0) / WHOLE_MILLI,
+                used=limits.by_user.get((qos, user or USER), 0) / WHOLE_MILLI,
             )
             for qos, milli in spec.user_limits.items()
         ]
         return Rights(
-            user=USER,
+            user=user or USER,
             admin=False,
             associations=tuple(
                 Association(account=a, qos=sbatch.QOS, default_qos=sbatch.QOS[0])

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from foundry_tui.estate.acts import Act, Preview, Receipt
-from foundry_tui.estate.queue import with_use
+from foundry_tui.estate.queue import Queue, with_use
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import HOLDING, Run, run_id
 from foundry_tui.estate.snapshot import Snapshot
@@ -17,7 +17,7 @@ from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.estate.usage import Accounting, Window
 from foundry_tui.schedulers.ports import Estimate, Log, Probe, SchedulerError, Unavailable
-from foundry_tui.schedulers.slurm import actor, logs, nodes, probe, rights
+from foundry_tui.schedulers.slurm import actor, logs, nodes, probe, receipts, rights, submit
 from foundry_tui.schedulers.slurm.accounting import read_accounting
 from foundry_tui.schedulers.slurm.commands import Commands
 from foundry_tui.schedulers.slurm.details import read_held
@@ -62,7 +62,7 @@ class SlurmAdapter:
         self._held: dict[tuple[str, str], tuple[Held, ...]] = {}
         self._nodes: tuple[nodes.RawNode, ...] | None = None
         self._nodes_waited = 0
-        self._queues: tuple[float, str] | None = None
+        self._queues: tuple[float, datetime, str] | None = None
 
     def probe(self) -> tuple[Probe, ...]:
         """What of this cluster is found, missing or broken."""
@@ -80,9 +80,10 @@ class SlurmAdapter:
             table = self._with_details(table)
             if listing is not None:
                 listing.result()
-            queue_text = queues.result()
+            queues_at, queue_text = queues.result()
         now = self._clock()
-        return self._assemble(table, queue_text, now, time.monotonic() - started)
+        listed = parse_queues(queue_text, self.name, queues_at)
+        return self._assemble(table, listed, now, time.monotonic() - started)
 
     def _jobs(self) -> JobTable:
         if self._read == "json":
@@ -119,13 +120,16 @@ class SlurmAdapter:
         self._nodes = nodes.parse_nodes(text.decode("utf-8", "surrogateescape"))
         self._nodes_waited = 0
 
-    def _queue_text(self) -> str:
+    def _queue_text(self) -> tuple[datetime, str]:
         if self._queues is None or time.monotonic() - self._queues[0] > QUEUES_EVERY_S:
             out = self.commands.read("scontrol", "-a", "-o", "show", "partitions")
-            self._queues = (time.monotonic(), out.decode("utf-8", "surrogateescape"))
-        return self._queues[1]
+            text = out.decode("utf-8", "surrogateescape")
+            self._queues = (time.monotonic(), self._clock(), text)
+        return self._queues[1:]
 
-    def _assemble(self, table: JobTable, queue_text: str, now: datetime, took_s: float) -> Snapshot:
+    def _assemble(
+        self, table: JobTable, queues: tuple[Queue, ...], now: datetime, took_s: float
+    ) -> Snapshot:
         raw = self._nodes or ()
         worth = {n.name: n.worth for n in raw}
         runs = to_runs(table, self.name, now, worth)
@@ -149,7 +153,7 @@ class SlurmAdapter:
                 g for n in raw for g in nodes.to_gpus(n, held.get(n.name, {}), self.name, now)
             ),
             queues=with_use(
-                parse_queues(queue_text, self.name, now),
+                queues,
                 runs,
                 now,
                 used={k: v for k, v in used.items() if v is not None},
@@ -173,9 +177,9 @@ class SlurmAdapter:
         """When Slurm would start a run like this one: `sbatch --test-only`."""
         return read_estimate(self.commands, run, changes)
 
-    def rights(self) -> Rights:
-        """What the current user may do here."""
-        return rights.read_rights(self.commands)
+    def rights(self, user: str | None = None) -> Rights:
+        """What a user (None: the current one) may do here."""
+        return rights.read_rights(self.commands, user)
 
     def supports(self, act: type[Act]) -> str | None:
         """None when this kind of act can be done, else why not."""
@@ -191,11 +195,11 @@ class SlurmAdapter:
 
     def read_back(self, preview: Preview, sent: tuple[Receipt, ...]) -> tuple[Receipt, ...]:
         """What Slurm shows now of what was sent."""
-        return actor.read_back(self.commands, preview, sent)
+        return receipts.read_back(self.commands, preview, sent)
 
     def find_submitted(self, token: str) -> str | None:
         """The job that carries this submit token."""
-        return actor.find_submitted(self.commands, token)
+        return submit.find_submitted(self.commands, token)
 
 
 def discover(clock: Callable[[], datetime]) -> SlurmAdapter | None:
