@@ -10,8 +10,8 @@ from foundry_tui.actions import look
 from foundry_tui.actions.select import resolve
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command
-from foundry_tui.cli.look import style, told
-from foundry_tui.estate.run import Run
+from foundry_tui.cli.look import age_code, style, told
+from foundry_tui.estate.run import Run, RunState
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.presenters import records, units
 from foundry_tui.presenters.details import run_details
@@ -32,6 +32,8 @@ def chosen(context: Context, references: tuple[str, ...]) -> tuple[Snapshot, tup
 @named
 def why(context: Context, references: tuple[str, ...]) -> int:
     snapshot, runs = chosen(context, references)
+    # Of an array the tasks that wait are meant, as long as there are any.
+    runs = tuple(r for r in runs if r.state is RunState.PENDING) or runs
     found = [look.why(context.site, snapshot, run) for run in runs]
     now = snapshot.generated_at
     if context.as_json:
@@ -39,7 +41,7 @@ def why(context: Context, references: tuple[str, ...]) -> int:
         output.emit(records.envelope("why", payload, sources=snapshot.sources, now=now))
     else:
         output.emit("\n\n".join(_page(context, one, now) for one in found))
-    return 0
+    return age_code(snapshot)
 
 
 def _page(context: Context, one: look.Why, now: datetime) -> str:
@@ -51,7 +53,7 @@ def _page(context: Context, one: look.Why, now: datetime) -> str:
         reason=why.diagnosis.reason,
         sentence=why.diagnosis.sentence,
         evidence=why.diagnosis.evidence,
-        next_step=why.sentence,
+        next_step=why.sentence or ("" if run.state is RunState.PENDING else "nothing to do"),
         command=one.command or (),
         estimate=starts,
         owner=(why.chosen.owner or "") if why.chosen else "",
@@ -85,7 +87,7 @@ def inspect(context: Context, references: tuple[str, ...]) -> int:
                 for i in found
             )
         )
-    return 0
+    return age_code(snapshot)
 
 
 @command("logs")

@@ -33,7 +33,8 @@ def why_text(
     width = style.width
     lines = wrap(title, width)
     lines += wrap(f"{sentence[:1].upper()}{sentence[1:]}.", width, first="  ", rest="  ")
-    lines += wrap(f"(the scheduler says: {reason})", width, first="  ", rest="  ")
+    if reason and reason != "None":
+        lines += wrap(f"(the scheduler says: {reason})", width, first="  ", rest="  ")
     if evidence:
         lines += ["", "Evidence"]
         for fact in evidence:
