@@ -144,8 +144,10 @@ def test_advice_passes_the_schedulers_own_test(lab: SlurmLab, on_lab: Foundry) -
 def test_a_report_of_jobs(lab: SlurmLab, on_lab: Foundry) -> None:
     job = lab.submit("-p", "h100", "--gres=gpu:2", script=b"#!/bin/sh\nsleep 2\n")
     lab.wait(job, "COMPLETED")
-    ended = ["sacct", "-n", "-X", "-P", "-j", job, "-o", "State"]
-    until(lambda: b"COMPLETED" in lab.run(ended).stdout, 20, "the end to be in accounting", 0.2)
+    # Accounting comes later than the job list, and a listing later than `sacct -j`.
+    ended = ["sacct", "-a", "-n", "-X", "-P", "-o", "JobID,State"]
+    line = f"{job}|COMPLETED".encode()
+    until(lambda: line in lab.run(ended).stdout, 40, "the end to be in accounting", 0.5)
     folder = on_lab.home / "out"
     folder.mkdir()
     written = on_lab("report", "jobs", "--from", "1d", "--to", "now", "-o", str(folder))
