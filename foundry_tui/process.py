@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import selectors
 import shutil
 import signal
@@ -108,6 +109,7 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     cwd: str | None = None,
+    whole_env: bool = False,
 ) -> Completed:
     """Run a program to its end and return what it printed, whatever its exit code.
 
@@ -118,6 +120,7 @@ def run(
         env: variables added to the allow-listed ones.
         stdin: bytes for standard input; without it the child reads nothing.
         cwd: folder to run in.
+        whole_env: the caller's environment as it is, for a child that hands it on (`sbatch`).
 
     Raises:
         NotFound, TimedOut, TooMuch: as their names say; the child is gone in every case.
@@ -130,7 +133,7 @@ def run(
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(env),
+            env={**os.environ, **(env or {})} if whole_env else _environment(env),
             cwd=cwd,
             start_new_session=True,
             close_fds=True,
@@ -220,3 +223,11 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
+
+
+def user_name() -> str:
+    """The name of the user that this process acts as; the number where it has no name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

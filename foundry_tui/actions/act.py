@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing, WrongUse
-from foundry_tui.actions.select import current_user
 from foundry_tui.actions.site import Site, utc_now
 from foundry_tui.changes import carry
 from foundry_tui.estate.acts import (
@@ -42,22 +41,23 @@ MAX_READ_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """An act that is ready to be sent: its preview, its token, what it takes back."""
+    """An act that is ready to be sent: its preview, its token, what it takes back.
+
+    `count` is how many runs it touches, each task of an array for itself: the number that is
+    typed to confirm. `user` is the one who sends it.
+    """
 
     source: str
     preview: Preview
     token: str
+    user: str
+    count: int = 1
     undoes: str | None = None
-
-    @property
-    def count(self) -> int:
-        """How many runs it touches: the number that is typed to confirm."""
-        return len(self.preview.items)
 
     @property
     def one_own(self) -> bool:
         """Whether it touches a single run of the current user."""
-        return self.count == 1 and self.preview.items[0].owner == current_user()
+        return self.count == 1 and self.preview.items[0].owner == self.user
 
 
 def prepare(site: Site, verb: str, snapshot: Snapshot, runs: Iterable[Run]) -> tuple[Prepared, ...]:
@@ -105,7 +105,14 @@ def _prepared(
         raise ActionError(str(error)) from error
     except ValueError as error:
         raise WrongUse(str(error)) from error
-    return Prepared(source=source, preview=preview, token=token, undoes=undoes)
+    return Prepared(
+        source=source,
+        preview=preview,
+        token=token,
+        user=site.user(source),
+        count=sum(r.count for r in runs) or len(preview.items),
+        undoes=undoes,
+    )
 
 
 def perform(site: Site, prepared: Prepared) -> Change:
@@ -124,6 +131,8 @@ def perform(site: Site, prepared: Prepared) -> Change:
             clock=utc_now,
             undoes=prepared.undoes,
         )
+    except carry.NotRecorded as error:
+        raise ActionError(str(error)) from error
     except JournalError as error:
         raise ActionError(f"nothing was sent, because the journal failed: {error}") from error
     except carry.Unsettled as error:
@@ -148,19 +157,23 @@ def read_script(path: str) -> tuple[str, bytes]:
             raise WrongUse(f"{path} is no regular file")
         if place.stat().st_size > MAX_READ_BYTES:
             raise WrongUse(f"{path} has {place.stat().st_size >> 20} MiB: no batch script")
-        return str(place.resolve()), place.read_bytes()
+        return str(place.absolute()), place.read_bytes()
     except OSError as error:
         raise WrongUse(f"{path} cannot be read: {error.strerror}") from error
 
 
-def split_submit(argv: tuple[str, ...]) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+def split_submit(
+    argv: tuple[str, ...], also_valued: frozenset[str]
+) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
     """Options, script and its arguments, from words as `sbatch` takes them.
+
+    `also_valued` are options of the face itself that take a value.
 
     Raises:
         WrongUse: no script is named, or an option lacks its value.
     """
     try:
-        options, script, script_args = split_arguments(argv)
+        options, script, script_args = split_arguments(argv, also_valued)
     except DirectiveError as error:
         raise WrongUse(f"submit: {error}") from error
     if script is None:
@@ -215,7 +228,7 @@ def first_try(site: Site, prepared: Prepared) -> tuple[Record, Receipt] | None:
     its token, and is never sent twice.
 
     Raises:
-        SourceMissing: a broken-off try of this very submit cannot be looked up now.
+        SourceMissing: whether a broken-off try of this very submit arrived is not known yet.
         ActionError: the journal cannot be used.
     """
     wanted = carry.digest(prepared.preview.act)
@@ -225,14 +238,12 @@ def first_try(site: Site, prepared: Prepared) -> tuple[Record, Receipt] | None:
             if record.digest == wanted and receipt.status is ReceiptStatus.DONE:
                 return record, receipt
         for record in site.journal.changes():
-            if record.change.status != OPEN or record.digest != wanted:
-                continue
-            if carry.under_way(record, now):
+            if record.change.status != OPEN or record.digest != wanted or carry.at_work(record):
                 continue
             raise SourceMissing(
                 f"an earlier try of this submit ({record.change.id}) may have reached "
-                f"{record.source}, which does not answer now: nothing was sent; try again when it "
-                "answers"
+                f"{record.source} and is not found there yet: nothing was sent; try again in two "
+                "minutes, or with --new if you know that it did not arrive"
             )
     except JournalError as error:
         raise ActionError(f"nothing was sent, because the journal failed: {error}") from error

@@ -9,6 +9,10 @@ class ActionError(Exception):
     code = 1
 
 
+class Declined(ActionError):
+    """The person was asked and did not agree: exit code 1."""
+
+
 class WrongUse(ActionError):
     """The question makes no sense: exit code 2."""
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from foundry_tui.actions.select import current_user
 from foundry_tui.actions.site import Scheduler, Site
 from foundry_tui.estate.acts import Act, ChangeRun, Release
-from foundry_tui.estate.run import LIVE, Request, Run, RunState, run_id
+from foundry_tui.estate.run import LIVE, Request, Run, run_id
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.text import SafeText
 from foundry_tui.estate.usage import UsageRecord, Window
@@ -71,7 +70,7 @@ def with_finished(
         if name not in alive:
             continue
         try:
-            records = scheduler.accounting(window, users=(current_user(),)).records
+            records = scheduler.accounting(window, users=(site.user(name),)).records
         except SchedulerError as error:
             notes.append(f"{name}: runs that ended earlier are not shown: {error.answer}")
             continue
@@ -86,9 +85,9 @@ def finished(record: UsageRecord, snapshot: Snapshot) -> Run:
         id=run_id(record.source, record.native_id),
         native_id=record.native_id,
         source=record.source,
-        scheduler="slurm",
+        scheduler=next((r.scheduler for r in snapshot.runs if r.source == record.source), "slurm"),
         name=record.name,
-        state=record.state if record.state not in LIVE else RunState.UNKNOWN,
+        state=record.state,
         user=record.user,
         account=record.account,
         queue=record.queue,

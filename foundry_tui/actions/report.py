@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,9 @@ class Made:
     notes: tuple[str, ...]
 
 
-def jobs(site: Site, start: datetime, end: datetime, *, folder: Path | None) -> Made:
+def jobs(
+    site: Site, start: datetime, end: datetime, *, folder: Path | None, command: Sequence[str]
+) -> Made:
     """The report `jobs` of all sources that keep accounts.
 
     Raises:
@@ -41,10 +43,12 @@ def jobs(site: Site, start: datetime, end: datetime, *, folder: Path | None) -> 
     except ValueError as error:
         raise WrongUse(f"--from, --to: {error}") from error
     gathered: list[Accounting] = []
+    answered: list[str] = []
     notes: list[str] = []
     for name, scheduler in site.schedulers.items():
         try:
             gathered.append(scheduler.accounting(window))
+            answered.append(name)
         except SchedulerError as error:
             notes.append(f"{name}: no accounting: {error}")
     if not gathered:
@@ -70,8 +74,8 @@ def jobs(site: Site, start: datetime, end: datetime, *, folder: Path | None) -> 
                     whole,
                     rows,
                     now=now,
-                    command=sys.argv[1:],
-                    sources=list(site.schedulers),
+                    command=command,
+                    sources=answered,
                 ),
             )
         except (OSError, ValueError) as error:

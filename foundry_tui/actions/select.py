@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,15 +13,7 @@ _WIDE = re.compile(r"(?i)^(all|\*|.*[*?].*)$")
 _SPAN = re.compile(r"^\d+\s*(-|\.\.|:|,)\s*\d+.*$")
 
 
-def current_user() -> str:
-    """The name of the user who runs the program."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
-
-
-def compiled(where: str | None, fields: Mapping[str, Field]) -> Filter | None:
+def compiled(where: str | None, fields: Mapping[str, Field], me: str) -> Filter | None:
     """The filter of `--where`.
 
     Raises:
@@ -32,7 +22,7 @@ def compiled(where: str | None, fields: Mapping[str, Field]) -> Filter | None:
     if where is None:
         return None
     try:
-        return parse(where, fields, me=current_user())
+        return parse(where, fields, me=me)
     except FilterError as error:
         raise WrongUse(f"--where\n{error}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from foundry_tui.config.model import Config
 from foundry_tui.config.places import PlaceError, cache_dir, state_dir
 from foundry_tui.estate.snapshot import Snapshot, SnapshotError, decode
 from foundry_tui.estate.source import Source, SourceState
+from foundry_tui.process import user_name
 from foundry_tui.schedulers.ports import SchedulerActor, SchedulerReader
 
 if TYPE_CHECKING:
@@ -106,10 +108,9 @@ class Site:
         if self.mode == "demo":
             # A play on the simulated estate must not stand among real changes.
             cache = _cache(self)
-            if cache is not None:
-                folder = cache / "demo"
-                folder.mkdir(mode=0o700, exist_ok=True)
-                return Journal(folder, utc_now)
+            folder = Path(tempfile.mkdtemp()) if cache is None else cache / "demo"
+            folder.mkdir(mode=0o700, exist_ok=True)
+            return Journal(folder, utc_now)
         try:
             place = state_dir(self.config.state_dir, os.environ)
         except PlaceError as error:
@@ -134,6 +135,17 @@ class Site:
             told = "; ".join(f"{s.name}: {s.reason}" for s in sources)
             raise SourceMissing(f"no source answered and nothing was kept from before. {told}")
         return snapshot
+
+    def user(self, source: str) -> str:
+        """Who acts on a source: the user of this process, in the demo the simulated one."""
+        if self.mode == "demo" and source in self.schedulers:
+            return self.schedulers[source].rights().user
+        return user_name()
+
+    @property
+    def me(self) -> str:
+        """What `user=me` means in a filter."""
+        return next((self.user(name) for name in self.schedulers), user_name())
 
     def scheduler(self, name: str) -> Scheduler:
         """The source of this name, to ask or to change.
@@ -211,6 +223,8 @@ def _live(config: Config, clock: Callable[[], datetime]) -> dict[str, Scheduler]
             folder=str(source.bin) if source.bin else None,
             timeout_s=float(source.timeout_s),
             read=source.read,
+            slow_s=float(config.intervals.slow_s),
+            slow_after_s=float(config.thresholds.slow_after_s),
             clock=clock,
         )
     if not found and (one := adapter.discover(clock)) is not None:

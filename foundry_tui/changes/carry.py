@@ -14,38 +14,37 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from foundry_tui.estate.acts import (
+    INVERSES,
     Act,
     Change,
     ChangeNode,
     ChangeQueue,
-    Hold,
     Preview,
-    PreviewItem,
     Receipt,
     ReceiptStatus,
-    Release,
-    Resume,
     Submit,
-    Suspend,
     kind,
     outcome,
 )
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.ports import SchedulerActor, SchedulerError, Unavailable
-from foundry_tui.store.journal import OPEN, Journal, Record, Who, new_change_id
-
-UNDOABLE: dict[str, type[Hold] | type[Release] | type[Suspend] | type[Resume]] = {
-    "hold": Release,
-    "release": Hold,
-    "suspend": Resume,
-    "resume": Suspend,
-}
-"""Act -> the act that takes it back."""
+from foundry_tui.store.journal import OPEN, Journal, JournalError, Record, Who, new_change_id
 
 
 class Unsettled(Unavailable):
     """A creating act went out and no answer came; the journal keeps it open."""
+
+
+class NotRecorded(Exception):
+    """A change was carried out, and the journal could not take its result."""
+
+    def __init__(self, change: Change, error: JournalError) -> None:
+        told = ", ".join(f"{r.target} {r.status}" for r in change.receipts[:5])
+        super().__init__(
+            f"{change.act} was sent ({told}), but its result is not on record: {error}"
+        )
+        self.change = change
 
 
 class ChangeError(Exception):
@@ -86,6 +85,7 @@ def carry_out(
         JournalError: the journal could not be written; nothing was sent.
         Unsettled: a submit got no answer; it stays open in the journal.
         Unavailable: the source does not answer; nothing was sent, and the journal says so.
+        NotRecorded: it was sent, and the journal could not take the result.
     """
     change_id = new_change_id(clock)
     journal.begin(
@@ -121,8 +121,7 @@ def carry_out(
     if not unanswered:
         receipts = actor.read_back(sent, receipts)
     status = outcome(receipts)
-    journal.finish(change_id, status, receipts)
-    return Change(
+    change = Change(
         id=change_id,
         act=kind(sent.act),
         status=status,
@@ -130,6 +129,11 @@ def carry_out(
         at=clock(),
         undoes=undoes,
     )
+    try:
+        journal.finish(change_id, status, receipts)
+    except JournalError as error:
+        raise NotRecorded(change, error) from error
+    return change
 
 
 def digest(act: Act) -> str | None:
@@ -156,14 +160,19 @@ def settle_open(
     settled = []
     for record in journal.changes():
         actor = actors.get(record.source)
-        if record.change.status != OPEN or actor is None or under_way(record, now):
+        if record.change.status != OPEN or actor is None or at_work(record):
             continue
         if record.change.act == "submit" and record.token:
             try:
                 native = actor.find_submitted(record.token)
             except SchedulerError:
                 continue
+            if native is None and young(record, now):
+                # What was sent may still be on its way: that it is not there proves nothing yet.
+                continue
             status, receipt = _found(record, native)
+        elif young(record, now):
+            continue
         else:
             status = "unknown"
             receipt = Receipt(
@@ -185,16 +194,19 @@ def _found(record: Record, native: str | None) -> tuple[str, Receipt]:
     return "done", Receipt(target=native, status=ReceiptStatus.DONE, message=words)
 
 
-UNDER_WAY_S = 120.0
-"""No act takes longer than this; an open change that is older has lost its program."""
+ON_ITS_WAY_S = 120.0
+"""A request can reach its scheduler this long after it was sent; then it is lost."""
 
 
-def under_way(record: Record, now: datetime) -> bool:
-    """Whether the program that began this change may still be at it."""
-    if record.change.at is None or (now - record.change.at).total_seconds() > UNDER_WAY_S:
-        return False
+def young(record: Record, now: datetime) -> bool:
+    """Whether what was sent for this change may still be on its way."""
+    return record.change.at is None or (now - record.change.at).total_seconds() < ON_ITS_WAY_S
+
+
+def at_work(record: Record) -> bool:
+    """Whether the program that began this change still runs, on this host."""
     if record.who.host != socket.gethostname() or record.who.pid == os.getpid():
-        return record.who.host != socket.gethostname()
+        return False
     try:
         os.kill(record.who.pid, 0)
     except ProcessLookupError:
@@ -212,7 +224,7 @@ def inverse(journal: Journal, record: Record) -> Act:
         JournalError: the journal cannot be read.
     """
     change = record.change
-    made = UNDOABLE.get(change.act)
+    made = INVERSES.get(change.act)
     if made is None:
         raise ChangeError(f"{change.id} is a {change.act}, which cannot be taken back")
     for later in journal.changes():
@@ -222,8 +234,3 @@ def inverse(journal: Journal, record: Record) -> Act:
     if not done:
         raise ChangeError(f"{change.id} changed nothing (it is {change.status}): nothing to undo")
     return made(source=record.source, runs=done)
-
-
-def loss_gpu_hours(items: tuple[PreviewItem, ...]) -> float:
-    """GPU-hours of work that the items would throw away."""
-    return sum(i.loss_gpu_s or 0.0 for i in items) / 3600.0

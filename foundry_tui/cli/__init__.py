@@ -22,9 +22,6 @@ def main(argv: list[str] | None = None) -> int:
         # `foundry runs | head`: the reader has gone, and Python must not complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        sys.stderr.write("\n")
-        return 130
     except Exception as error:
         if "FOUNDRY_DEBUG" in os.environ:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,7 +23,16 @@ from foundry_tui.presenters.changes import journal_text, preview_text, receipts_
 CODES = {"done": 0, "part": PARTLY, "unchanged": 1, "refused": 1, "unknown": 1, "not_sent": 1}
 """Status of a change -> exit code."""
 
-OWN = {"--json": "as_json", "--demo": "demo", "--read-only": "read_only", "--ascii": "ascii_only"}
+FLAGS = {
+    "--json": "as_json",
+    "--demo": "demo",
+    "--read-only": "read_only",
+    "--ascii": "ascii_only",
+    "--dry-run": "dry_run",
+    "--new": "again",
+}
+VALUED = {"--source": "source", "--config": "config", "--estate": "estate"}
+"""Options of our own that may stand among those of sbatch."""
 
 agreeing = (
     click.option("--yes", is_flag=True, help="Agree, for one run of your own."),
@@ -39,7 +49,7 @@ def asks(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _verb(verb: str) -> click.Command:
-    @command(verb)
+    @command(verb, serves=frozenset({"--json", "--where"}))
     @click.argument("references", metavar="RUN...", nargs=-1)
     @asks
     def run_act(
@@ -63,7 +73,7 @@ def _selected(
         raise WrongUse("name runs by id or select them with --where, not both")
     if references:
         return resolve(runs, references)
-    wanted = compiled(context.where, filters.RUN_FIELDS)
+    wanted = compiled(context.where, filters.RUN_FIELDS, context.site.me)
     if wanted is None or not (context.where or "").strip():
         raise WrongUse("name at least one run, or select with --where EXPR")
     now = context.site.clock()
@@ -83,15 +93,12 @@ def _send(
     typed: int | None,
     dry_run: bool,
 ) -> int:
-    for one in prepared:
-        text = preview_text(one.preview, style(context))
-        if dry_run:
-            output.emit(text)
-        else:
-            output.block(text)
     if dry_run:
-        return 0
-    if all(len(one.preview.refused) == one.count for one in prepared):
+        _show(context, prepared)
+        return 1 if all(len(p.preview.refused) == len(p.preview.items) for p in prepared) else 0
+    for one in prepared:
+        output.block(preview_text(one.preview, style(context)))
+    if all(len(one.preview.refused) == len(one.preview.items) for one in prepared):
         raise ActionError(f"{verb}: nothing was sent, for the reasons above")
     count = sum(one.count for one in prepared)
     one_own = len(prepared) == 1 and prepared[0].one_own
@@ -102,8 +109,46 @@ def _send(
         yes=yes,
         typed=typed,
     )
-    changes = [act.perform(context.site, one) for one in prepared]
-    return _report(context, changes)
+    changes: list[Change] = []
+    failed: ActionError | None = None
+    for one in prepared:
+        try:
+            changes.append(act.perform(context.site, one))
+        except ActionError as error:
+            failed = error
+            output.narrate(str(error))
+    if not changes and failed is not None:
+        return failed.code
+    code = _report(context, changes)
+    return code if failed is None else PARTLY
+
+
+def _show(context: Context, prepared: tuple[act.Prepared, ...]) -> None:
+    """What would be sent, on standard output: nothing is sent."""
+    if context.as_json:
+        payload = [records.preview_record(one.preview) for one in prepared]
+        output.emit(records.envelope("preview", payload, sources=(), now=context.site.clock()))
+        return
+    for one in prepared:
+        output.emit(preview_text(one.preview, style(context)))
+
+
+def _sorted_out(words: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The options for sbatch, and those of our own that stood among them."""
+    options: list[str] = []
+    own: dict[str, Any] = {}
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        if word in FLAGS:
+            own[FLAGS[word]] = True
+        elif name in VALUED:
+            text = value if equals else left.pop(0)
+            own[VALUED[name]] = text if name == "--source" else Path(text)
+        else:
+            options.append(word)
+    return tuple(options), own
 
 
 def _report(context: Context, changes: list[Change]) -> int:
@@ -128,21 +173,23 @@ cancel, hold, release, requeue = (_verb(v) for v in ("cancel", "hold", "release"
 )
 @click.option("--source", metavar="NAME", help="Where to submit, when there are several.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
+@click.option("--new", "again", is_flag=True, help="Do not look for a broken-off first try.")
 @click.argument("argv", metavar="SCRIPT [ARGS]...", nargs=-1, type=click.UNPROCESSED)
-def submit(context: Context, source: str | None, dry_run: bool, argv: tuple[str, ...]) -> int:
-    options, script, script_args = act.split_submit(argv)
-    # Options of our own may stand among those of sbatch.
-    context = context.with_more({OWN[o]: True for o in options if o in OWN})
-    dry_run = dry_run or "--dry-run" in options
-    options = tuple(o for o in options if o not in OWN and o != "--dry-run")
+def submit(
+    context: Context, source: str | None, dry_run: bool, again: bool, argv: tuple[str, ...]
+) -> int:
+    words, script, script_args = act.split_submit(argv, frozenset(VALUED))
+    options, own = _sorted_out(words)
+    context = context.with_more(own)
+    source = own.get("source", source)
     site = context.site
     prepared = act.prepare_submit(site, source, options, script, script_args)
-    if dry_run:
-        output.emit(preview_text(prepared.preview, style(context)))
+    if dry_run or "dry_run" in own:
+        _show(context, (prepared,))
         return 1 if prepared.preview.refused else 0
     for item in prepared.preview.refused:
         raise ActionError(f"nothing was sent: {item.refusal}")
-    found = act.first_try(site, prepared)
+    found = None if again or "again" in own else act.first_try(site, prepared)
     if found is not None:
         record, receipt = found
         output.narrate(

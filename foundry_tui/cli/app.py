@@ -104,8 +104,8 @@ def run(args: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.Abort:
-        output.narrate("nothing was changed")
-        return 1
+        output.narrate("interrupted; `foundry journal` tells what was sent, if anything was")
+        return 130
     except click.UsageError as error:
         error.show(sys.stderr)
         return 2

@@ -41,8 +41,12 @@ class Context:
         more = {f.name: given[f.name] for f in fields(self) if given.get(f.name)}
         return replace(self, **more)
 
-    def check(self) -> None:
-        """Refuse what excludes each other."""
+    def check(self, name: str, serves: frozenset[str]) -> None:
+        """Refuse what excludes each other, and what the command would silently ignore."""
+        given = {"--json": self.as_json, "--csv": self.as_csv, "--where": self.where is not None}
+        for option, value in given.items():
+            if value and option not in serves:
+                raise WrongUse(f"{name} has no {option}; it does {', '.join(sorted(serves))}")
         if self.as_json and self.as_csv:
             raise WrongUse("--json and --csv exclude each other")
 
@@ -85,10 +89,13 @@ def global_options(function: Callable[P, R]) -> Callable[P, R]:
     return function
 
 
-def command(name: str, **settings: Any) -> Callable[[Callable[..., int | None]], click.Command]:
+def command(
+    name: str, *, serves: frozenset[str] = frozenset({"--json"}), **settings: Any
+) -> Callable[[Callable[..., int | None]], click.Command]:
     """A command with its help from the action table, the global options, and its context first.
 
     The function gets the merged `Context` and then its own options, and returns the exit code.
+    `serves` names which of --json, --csv and --where it can do: the others are refused.
     """
     from foundry_tui.actions.table import BY_ID
 
@@ -100,7 +107,7 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., int | None]],
         def call(ctx: click.Context, /, **given: Any) -> int | None:
             outer = ctx.find_object(Context) or Context()
             context = outer.with_more(given)
-            context.check()
+            context.check(name, serves)
             own = {k: v for k, v in given.items() if k not in names}
             return function(context, **own)
 

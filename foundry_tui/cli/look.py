@@ -31,6 +31,10 @@ watching = click.option(
 )
 
 
+LISTS = frozenset({"--json", "--csv", "--where"})
+"""What a command that lists nouns can do."""
+
+
 def told(snapshot: Snapshot, notes: Sequence[str] = ()) -> None:
     """Say on standard error which sources are not from now, and what is missing."""
     for source in down(snapshot.sources):
@@ -68,7 +72,7 @@ def show(
     Raises:
         NothingMatched: there are some, and the filter let none through.
     """
-    wanted = compiled(context.where, fields)
+    wanted = compiled(context.where, fields, context.site.me)
     kept = [r for r in rows if wanted is None or wanted.match(seen(r))]
     now = snapshot.generated_at
     partial = (*snapshot.partial, *notes)
@@ -148,7 +152,7 @@ def doctor(context: Context) -> int:
     return 3 if broken else 0
 
 
-@command("nodes")
+@command("nodes", serves=LISTS)
 @watching
 def nodes(context: Context, seconds: float | None) -> int:
     def once() -> int:
@@ -167,7 +171,7 @@ def nodes(context: Context, seconds: float | None) -> int:
     return output.watch(seconds, once)
 
 
-@command("gpus")
+@command("gpus", serves=LISTS)
 @watching
 def gpus(context: Context, seconds: float | None) -> int:
     def once() -> int:
@@ -186,7 +190,7 @@ def gpus(context: Context, seconds: float | None) -> int:
     return output.watch(seconds, once)
 
 
-@command("queues")
+@command("queues", serves=LISTS)
 @watching
 def queues(context: Context, seconds: float | None) -> int:
     def once() -> int:
@@ -205,7 +209,7 @@ def queues(context: Context, seconds: float | None) -> int:
     return output.watch(seconds, once)
 
 
-@command("runs")
+@command("runs", serves=LISTS)
 @watching
 @click.option(
     "--since",

@@ -8,9 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
-import click
-
-from foundry_tui.actions.errors import WrongUse
+from foundry_tui.actions.errors import Declined, WrongUse
 from foundry_tui.estate.text import safe
 
 MIN_WATCH_S = 10.0
@@ -45,7 +43,8 @@ def width() -> int:
     """Columns to fill: those of the terminal; 100 when there is none."""
     if sys.stdout.isatty():
         return shutil.get_terminal_size((80, 24)).columns
-    return int(os.environ.get("COLUMNS", "0") or 0) or 100
+    given = os.environ.get("COLUMNS", "")
+    return max(20, int(given)) if given.isdecimal() and given.isascii() else 100
 
 
 def colour() -> bool:
@@ -77,7 +76,7 @@ def confirm(question: str, *, count: int, one_own: bool, yes: bool, typed: int |
 
     Raises:
         WrongUse: a script that did not say enough, or said a wrong count.
-        Abort: the person did not agree.
+        Declined: the person did not agree.
     """
     if typed is not None:
         if typed != count:
@@ -92,9 +91,9 @@ def confirm(question: str, *, count: int, one_own: bool, yes: bool, typed: int |
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise click.Abort()
+            raise Declined("nothing was changed")
         return
     sys.stderr.write(f"{question} Type {count} to confirm: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip() != str(count):
-        raise click.Abort()
+        raise Declined("nothing was changed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from foundry_tui.presenters import csvout, records
 from foundry_tui.presenters.plan import plan_text
 
 
-@command("advise")
+@command("advise", serves=frozenset({"--json", "--csv"}))
 @click.option(
     "--policy",
     type=click.Choice(["fgd", "best_fit"]),
@@ -61,19 +62,19 @@ def _moment(text: str, name: str, now: datetime) -> datetime:
     text = text.strip()
     if text == "now":
         return now
-    if text[:-1].isdigit() and text[-1:] in "hdw":
-        unit = {"h": 1, "d": 24, "w": 168}[text[-1]]
-        return now - timedelta(hours=unit * int(text[:-1]))
+    unit = {"h": 1, "d": 24, "w": 168}.get(text[-1:])
     try:
+        if unit is not None and text[:-1].isdecimal():
+            return now - timedelta(hours=unit * int(text[:-1]))
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise WrongUse(
             f"{name} {text!r}: give a date (2026-11-01), a time (2026-11-01T06:00Z), now, or 7d"
         ) from error
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-@command("report")
+@command("report", serves=frozenset({"--json", "--csv"}))
 @click.argument("name", metavar="NAME", type=click.Choice(["jobs"]))
 @click.option("--from", "start", default="1d", show_default=True, help="Begin, UTC.")
 @click.option("--to", "end", default="now", show_default=True, help="End, UTC; not included.")
@@ -83,7 +84,11 @@ def _moment(text: str, name: str, now: datetime) -> datetime:
 def report(context: Context, name: str, start: str, end: str, folder: Path | None) -> int:
     now = context.site.clock()
     made = reporting.jobs(
-        context.site, _moment(start, "--from", now), _moment(end, "--to", now), folder=folder
+        context.site,
+        _moment(start, "--from", now),
+        _moment(end, "--to", now),
+        folder=folder,
+        command=sys.argv[1:],
     )
     if context.as_json:
         output.emit(records.envelope("report", made.rows, sources=(), now=now))

@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 
 from foundry_tui.actions import look
+from foundry_tui.actions.errors import NothingMatched
 from foundry_tui.actions.select import resolve
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command
@@ -24,8 +25,14 @@ def chosen(context: Context, references: tuple[str, ...]) -> tuple[Snapshot, tup
     """The estate and the runs named in it, the finished ones of accounting too."""
     snapshot = context.site.whole()
     told(snapshot)
-    rows, _ = look.with_finished(context.site, snapshot, 7 * 86_400.0)
-    return snapshot, resolve(rows, references)
+    try:
+        return snapshot, resolve(snapshot.runs, references)
+    except NothingMatched:
+        # The job list forgets what has ended; accounting takes longer, and may be silent.
+        rows, notes = look.with_finished(context.site, snapshot, 7 * 86_400.0)
+        for note in notes:
+            output.narrate(note)
+        return snapshot, resolve(rows, references)
 
 
 @command("why")

@@ -35,7 +35,6 @@ class _Kept:
     part: Snapshot | None = None
     error: SchedulerError | None = None
     busy: threading.Thread | None = None
-    fresh: bool = False
 
 
 @dataclass(slots=True)
@@ -58,7 +57,6 @@ class Collector:
         started = self.monotonic()
         asked = []
         for kept in self._kept:
-            kept.fresh = False
             if kept.backoff.due(started) and (kept.busy is None or not kept.busy.is_alive()):
                 # A daemon thread: a source that hangs must not keep the program from ending.
                 kept.busy = threading.Thread(target=self._ask, args=(kept,), daemon=True)
@@ -96,7 +94,7 @@ class Collector:
             )
             kept.backoff.failed(self.monotonic())
             return
-        kept.part, kept.error, kept.fresh = part, None, True
+        kept.part, kept.error = part, None
         kept.backoff.succeeded(self.monotonic(), self.monotonic() - started)
         if self.store is not None:
             # Without a kept copy the next start has nothing to show: no reason to fail this one.

@@ -112,6 +112,21 @@ RunAct = Cancel | Hold | Release | Requeue | Suspend | Resume | ChangeRun
 Act = Submit | RunAct | ChangeNode | ChangeQueue
 
 
+INVERSES: dict[str, type[Hold] | type[Release] | type[Suspend] | type[Resume]] = {
+    "hold": Release,
+    "release": Hold,
+    "suspend": Resume,
+    "resume": Suspend,
+}
+"""Kind of an act -> the act that takes it back."""
+
+
+def inverse_of(act: RunAct) -> Act | None:
+    """The act that takes `act` back; None when nothing does."""
+    made = INVERSES.get(kind(act))
+    return made(source=act.source, runs=act.runs) if made else None
+
+
 def kind(act: Act) -> str:
     """The act's word on the command line and in the journal: `cancel`, `change_run`."""
     name = type(act).__name__

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -151,7 +153,7 @@ def test_a_broken_off_submit_is_settled_by_its_token(
 ) -> None:
     actor = Actor(sent=["t0ken"] if reached else [])
     broken_off(journal)
-    later = clock.now + timedelta(seconds=carry.UNDER_WAY_S + 1)
+    later = clock.now + timedelta(seconds=carry.ON_ITS_WAY_S + 1)
     ((record, receipt),) = carry.settle_open({"lab": actor}, journal, later)
     assert record.change.id == "c-1"
     assert receipt.target == ("17" if reached else "/tmp/a.sh")
@@ -166,11 +168,37 @@ def test_what_cannot_be_looked_up_stays_open(journal: Journal, clock: Clock) -> 
     assert journal.changes()[0].change.status == OPEN
 
 
+def test_what_may_still_be_on_its_way_is_not_called_lost(journal: Journal, clock: Clock) -> None:
+    broken_off(journal)
+    soon = clock.now + timedelta(seconds=carry.ON_ITS_WAY_S - 1)
+    assert carry.settle_open({"lab": Actor()}, journal, soon) == ()
+    ((_, receipt),) = carry.settle_open({"lab": Actor(sent=["t0ken"])}, journal, soon)
+    assert receipt.target == "17", "what arrived is found at once"
+
+
 def test_a_change_that_another_program_carries_out_is_left_to_it(
     journal: Journal, clock: Clock
 ) -> None:
-    broken_off(journal)
-    assert carry.settle_open({"lab": Actor()}, journal, clock.now) == ()
+    who = Who(uid=0, user="root", host=socket.gethostname(), pid=os.getppid())
+    journal.begin(
+        "c-2", "cancel", "lab", commands=(("do",),), items=("lab/1",), token=None, who=who
+    )
+    later = clock.now + timedelta(hours=1)
+    assert carry.settle_open({"lab": Actor()}, journal, later) == ()
+
+
+def test_a_result_that_cannot_be_recorded_is_told_as_sent(
+    journal: Journal, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = Actor()
+
+    def full(*_: object, **__: object) -> None:
+        raise JournalError("the disk is full")
+
+    monkeypatch.setattr(journal, "finish", full)
+    with pytest.raises(carry.NotRecorded, match="was sent"):
+        do(actor, journal, clock, Cancel(source="lab", runs=("lab/1",)))
+    assert actor.sent
 
 
 def test_a_broken_off_cancel_is_unknown(journal: Journal, clock: Clock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 
@@ -45,14 +46,60 @@ def test_controller_down_and_nothing_kept(lab: SlurmLab, on_lab: Foundry) -> Non
 
 
 def test_controller_hung(lab: SlurmLab, on_lab: Foundry, script: Script) -> None:
+    job = lab.submit("-H", "-p", "h100", user=None)
     on_lab("queues")
-    path = script()
+    sent = ("submit", "-p", "cpu", script())
     with lab.controller_hung():
-        for args in (("runs", "--json"), ("why", "1"), ("cancel", "1", "--yes"), ("submit", path)):
+        for args in (("runs", "--json"), ("why", job), ("cancel", job, "--yes"), sent):
             answer = on_lab(*args)
-            assert answer.code in (3, 4), (args, answer)
+            assert answer.code == 3, (args, answer)
             assert answer.wall_s < 16, args
+        assert "nothing was sent" not in answer.err, "it may have arrived"
     assert on_lab("runs").code == 0
+    # The controller finds what was sent while it hung: the next try must not send it again.
+    until(lambda: _count(lab) == 2, 30, "the submit to come out of the hung controller", 0.2)
+    again = on_lab(*sent)
+    assert (again.code, "not submitted again" in again.err) == (0, True), again
+    assert _count(lab) == 2
+
+
+def _count(lab: SlurmLab) -> int:
+    return len(lab.run(["squeue", "-h"]).stdout.splitlines())
+
+
+def test_a_script_that_waits_is_not_taken(lab: SlurmLab, on_lab: Foundry, script: Script) -> None:
+    answer = on_lab("submit", script("#SBATCH --wait"))
+    assert (answer.code, "--wait" in answer.err) == (1, True)
+    assert _count(lab) == 0
+
+
+def test_a_submit_that_is_still_on_its_way_is_waited_for(
+    lab: SlurmLab, on_lab: Foundry, script: Script
+) -> None:
+    path = script()
+    folder = on_lab.home / "slow"
+    folder.mkdir()
+    started, gate = on_lab.home / "started", on_lab.home / "gate"
+    os.mkfifo(gate)
+    (folder / "sbatch").write_text(
+        f'#!/bin/sh\ntouch {started}\nread go < {gate}\nexec /usr/bin/sbatch "$@"\n'
+    )
+    (folder / "sbatch").chmod(0o755)
+    for program in ("squeue", "scontrol", "sacct", "sacctmgr", "sinfo", "scancel"):
+        (folder / program).symlink_to(f"/usr/bin/{program}")
+    config = on_lab.home / "slow.toml"
+    config.write_text(f'[slurm.lab]\nconf = "{lab.env["SLURM_CONF"]}"\nbin = "{folder}"\n')
+    child = on_lab.start("--config", str(config), "submit", "-p", "cpu", path)
+    until(started.exists, 20, "sbatch to be started", 0.05)
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    early = on_lab("submit", "-p", "cpu", path)
+    assert (early.code, "not found there yet" in early.err) == (3, True), early
+    gate.write_text("go\n")
+    until(lambda: _count(lab) == 1, 20, "the first try to arrive", 0.1)
+    late = on_lab("submit", "-p", "cpu", path)
+    assert (late.code, "not submitted again" in late.err) == (0, True), late
+    assert _count(lab) == 1
 
 
 def test_munge_down(lab: SlurmLab, on_lab: Foundry) -> None:

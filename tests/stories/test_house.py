@@ -83,8 +83,8 @@ def test_many_at_once_and_arrays(lab: SlurmLab, on_lab: Foundry) -> None:
     array = lab.submit("-p", "a100", "--gres=gpu:1", "--array=0-49%2", user=None)
     lab.wait(array, "RUNNING")
     rows = on_lab("runs", "--json", "--where", f"id={array}_*").json["runs"]
-    count = len(rows)
-    assert count == 3, "two started tasks and one waiting range"
+    assert len(rows) == 3, "two started tasks and one waiting range"
+    count = 50
     asked = on_lab("cancel", array)
     assert asked.code == 2
     assert f"--confirm {count}" in asked.err
@@ -93,7 +93,7 @@ def test_many_at_once_and_arrays(lab: SlurmLab, on_lab: Foundry) -> None:
     assert lab.states(array) >= {"RUNNING"}
     done = on_lab("cancel", array, "--confirm", str(count), "--json")
     assert done.code == 0, done
-    assert len(done.json["change"]["receipts"]) == count
+    assert len(done.json["change"]["receipts"]) == len(rows)
     until(lambda: not {"RUNNING", "PENDING"} & lab.states(array), 20, "the array to end", 0.2)
 
 

@@ -10,6 +10,7 @@ from foundry_tui.presenters.records.acts import (
     journal_record,
     move_record,
     plan_record,
+    preview_record,
 )
 from foundry_tui.presenters.records.envelope import envelope
 from foundry_tui.presenters.records.nouns import (
@@ -31,6 +32,7 @@ __all__ = [
     "move_record",
     "node_record",
     "plan_record",
+    "preview_record",
     "queue_record",
     "run_record",
     "source_record",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from foundry_tui.estate.acts import Change
+from foundry_tui.estate.acts import Change, Preview, kind
 from foundry_tui.estate.plan import Move, Plan, Target
 from foundry_tui.estate.text import safe
 from foundry_tui.presenters.records.nouns import Record, placement
@@ -76,6 +76,25 @@ def move_record(move: Move) -> Record:
         "queue": move.queue,
         "displaces": move.displaces,
         "starts_at": move.starts_at,
+    }
+
+
+def preview_record(preview: Preview) -> Record:
+    """An act, spelled out: one item per run, with the exact command."""
+    return {
+        "act": kind(preview.act),
+        "items": [
+            {
+                "target": i.target,
+                "command": i.command,
+                "owner": i.owner,
+                "before": i.before,
+                "loss_gpu_s": i.loss_gpu_s,
+                "refusal": i.refusal,
+                "warning": i.warning,
+            }
+            for i in preview.items
+        ],
     }
 
 

@@ -10,7 +10,7 @@ from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.estate.usage import Accounting, UsageRecord, Window
 from foundry_tui.schedulers.slurm.commands import Commands
 from foundry_tui.schedulers.slurm.hostlist import expand
-from foundry_tui.schedulers.slurm.jobs import STATES, TOKEN_PREFIX, _limit, moment
+from foundry_tui.schedulers.slurm.jobs import STATES, TOKEN, limit_s, moment
 from foundry_tui.schedulers.slurm.tres import count, model, parse_tres, size_bytes
 
 COLUMNS = (
@@ -92,19 +92,18 @@ def parse(
 
 
 def _record(row: dict[str, str], source: str) -> UsageRecord:
-    if not row["JobIDRaw"].isdigit():
+    if not row["JobIDRaw"].isdecimal():
         raise ValueError(f"JobIDRaw is no number: {row['JobIDRaw'][:40]!r}")
     tres = parse_tres(row["AllocTRES"])
     state = STATES.get(row["State"].split(" ")[0], RunState.UNKNOWN)
     started = moment(row["Start"])
     gpus = count(tres, "gpu")
     shared = count(tres, "shard") + count(tres, "mps")
-    comment = row["Comment"]
-    token = comment.removeprefix(TOKEN_PREFIX).split(" ")[0]
+    token = TOKEN.search(row["Comment"])
     code = row["ExitCode"].partition(":")
     return UsageRecord(
         source=source,
-        native_id=row["JobID"],
+        native_id=safe(row["JobID"]),
         raw_id=row["JobIDRaw"],
         name=safe(row["JobName"]),
         user=safe(row["User"]) or None,
@@ -116,17 +115,17 @@ def _record(row: dict[str, str], source: str) -> UsageRecord:
         eligible_at=moment(row["Eligible"]),
         started_at=started,
         ended_at=moment(row["End"]),
-        nodes=expand(row["NodeList"]),
+        nodes=tuple(safe(n) for n in expand(row["NodeList"])),
         gpu_count=gpus,
         gpu_milli=1000 * gpus if not shared else None,
-        gpu_model=model(tres),
+        gpu_model=safe(gpus_of) if (gpus_of := model(tres)) else None,
         cpu_milli=1000 * int(tres["cpu"]) if tres.get("cpu", "").isdigit() else None,
         memory_bytes=size_bytes(tres.get("mem")),
-        time_limit_s=_limit(row["Timelimit"]),
+        time_limit_s=limit_s(row["Timelimit"]),
         suspended_s=_seconds(row["Suspended"]),
         exit_code=_exit(code[0], code[2]),
         work_dir=safe(row["WorkDir"]) or None,
-        submit_token=token if comment.startswith(TOKEN_PREFIX) else None,
+        submit_token=token[1] if token else None,
     )
 
 

@@ -23,19 +23,21 @@ from foundry_tui.estate.acts import (
     RunAct,
     Submit,
     Suspend,
+    inverse_of,
 )
 from foundry_tui.estate.run import LIVE, Run, RunState
 from foundry_tui.estate.text import SafeText, safe
-from foundry_tui.schedulers.ports import Unavailable
+from foundry_tui.process import user_name
 from foundry_tui.schedulers.slurm.commands import (
+    NOT_SENT,
     UNREACHABLE,
     Commands,
+    NoAnswer,
     failure,
     message,
 )
 from foundry_tui.schedulers.slurm.fields import update_words
 from foundry_tui.schedulers.slurm.receipts import RANGE, WHO_MAY, refused
-from foundry_tui.schedulers.slurm.rights import me
 from foundry_tui.schedulers.slurm.submit import perform_submit, submit_item
 
 _JOB = re.compile(r"\d{1,10}(?:_\d{1,7})?(?:\+\d{1,4})?")
@@ -48,13 +50,6 @@ _VERBS = {
     Resume: ("scontrol", "resume"),
 }
 
-_INVERSES: dict[type[RunAct], type[Hold] | type[Release] | type[Suspend] | type[Resume]] = {
-    Hold: Release,
-    Release: Hold,
-    Suspend: Resume,
-    Resume: Suspend,
-}
-
 
 def supports(act: type[Act]) -> str | None:
     """None when this kind of act can be done on Slurm, else why not."""
@@ -63,7 +58,7 @@ def supports(act: type[Act]) -> str | None:
     return None
 
 
-def preview(commands: Commands, act: Act, runs: tuple[Run, ...], token: str) -> Preview:
+def preview(act: Act, runs: tuple[Run, ...], token: str) -> Preview:
     """The exact command of each item. Nothing is sent.
 
     Raises:
@@ -75,10 +70,7 @@ def preview(commands: Commands, act: Act, runs: tuple[Run, ...], token: str) -> 
         raise ValueError(supports(type(act)))
     known = {run.id: run for run in runs}
     items = tuple(_run_item(act, target, known.get(target)) for target in act.runs)
-    inverse = _INVERSES.get(type(act))
-    return Preview(
-        act=act, items=items, inverse=inverse(source=act.source, runs=act.runs) if inverse else None
-    )
+    return Preview(act=act, items=items, inverse=inverse_of(act))
 
 
 def _run_item(act: RunAct, target: str, run: Run | None) -> PreviewItem:
@@ -92,7 +84,7 @@ def _run_item(act: RunAct, target: str, run: Run | None) -> PreviewItem:
         refusal = _pointless(act, run)
     if run is None:
         warning = safe(f"no run {native} was seen in the last reading")
-    elif run.user != me() and os.geteuid() != 0:
+    elif run.user != user_name() and os.geteuid() != 0:
         warning = safe(f"belongs to {run.user}: {WHO_MAY}")
     loss = _loss_gpu_s(run) if run and isinstance(act, Cancel | Requeue) else None
     return PreviewItem(
@@ -155,10 +147,11 @@ def perform(commands: Commands, sent: Preview) -> tuple[Receipt, ...]:
         return (perform_submit(commands, sent.act, sent.items[0]),)
     receipts: list[Receipt] = []
     todo = list(sent.items)
-    while todo and not receipts:
+    alone = True
+    while todo and alone:
         item = todo.pop(0)
-        receipt = _perform_item(commands, item, first=True)
-        receipts.append(receipt)
+        alone = item.refusal is not None
+        receipts.append(_perform_item(commands, item, first=True))
     with ThreadPoolExecutor(max_workers=4) as pool:
         receipts.extend(pool.map(lambda item: _perform_item(commands, item, first=False), todo))
     return tuple(receipts)
@@ -169,11 +162,11 @@ def _perform_item(commands: Commands, item: PreviewItem, *, first: bool) -> Rece
         return refused(item, item.refusal or "nothing to send")
     try:
         done = commands.run(item.command[0], *item.command[1:])
-    except Unavailable as error:
+    except NoAnswer as error:
         return Receipt(target=item.target, status=ReceiptStatus.UNKNOWN, message=safe(str(error)))
     text = message(done)
     if done.code and any(mark in text for mark in UNREACHABLE):
-        if first and "timed out" not in text:
+        if first and any(mark in text for mark in NOT_SENT):
             raise failure(" ".join(item.command), done)
         return Receipt(target=item.target, status=ReceiptStatus.UNKNOWN, message=text)
     if done.code and "No error" not in text:

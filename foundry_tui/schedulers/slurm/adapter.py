@@ -28,14 +28,14 @@ from foundry_tui.schedulers.slurm.jobs import array_part, native_id, read_jobs, 
 from foundry_tui.schedulers.slurm.queues import parse_queues
 from foundry_tui.schedulers.slurm.rows import Held, JobTable
 
-QUEUES_EVERY_S = 300.0
-"""Partitions change rarely: they are read again after this many seconds."""
-
 READERS = ("text", "json", "pyslurm")
 
 
 class SlurmAdapter:
     """Reads and changes one Slurm cluster through its own commands.
+
+    `slow_s` is how often partitions, which change rarely, are read again; `slow_after_s` from when
+    on an answer counts as slow.
 
     A refresh costs two calls: the job list, and either the nodes or the details of jobs that have
     just started (their devices never change while they run). Only the first costs four.
@@ -51,6 +51,8 @@ class SlurmAdapter:
         folder: str | None = None,
         timeout_s: float = 12.0,
         read: str = "text",
+        slow_s: float = 300.0,
+        slow_after_s: float = 5.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         if read not in READERS:
@@ -58,6 +60,7 @@ class SlurmAdapter:
         self.name = name
         self.commands = Commands(conf, folder, timeout_s)
         self._read = read
+        self._slow_s, self._slow_after_s = slow_s, slow_after_s
         self._clock = clock
         self._held: dict[tuple[str, str], tuple[Held, ...]] = {}
         self._nodes: tuple[nodes.RawNode, ...] | None = None
@@ -77,7 +80,7 @@ class SlurmAdapter:
             listing = pool.submit(self._read_nodes) if first else None
             queues = pool.submit(self._queue_text)
             table = jobs.result()
-            table = self._with_details(table)
+            table = self._with_details(table, first=first)
             if listing is not None:
                 listing.result()
             queues_at, queue_text = queues.result()
@@ -94,7 +97,7 @@ class SlurmAdapter:
             return pyslurm_reader.read_jobs(self.commands.configured(), self.commands.timeout_s)
         return read_jobs(self.commands)
 
-    def _with_details(self, table: JobTable) -> JobTable:
+    def _with_details(self, table: JobTable, *, first: bool) -> JobTable:
         """The table with what each running job holds, read anew only for jobs that just started."""
         live = {
             (row.job_id, row.start): row.job_id
@@ -107,11 +110,11 @@ class SlurmAdapter:
                 self._held[key] = table.held[job]
         missing = {key: job for key, job in live.items() if key not in self._held}
         # Two calls a refresh: the details take the nodes' turn, but not twice running.
-        if missing and (self._nodes_waited == 0 or self._nodes is None):
+        if missing and (first or self._nodes_waited == 0):
             found = read_held(self.commands, missing.values())
             self._held.update({k: found[job] for k, job in missing.items() if job in found})
-            self._nodes_waited += 1
-        elif self._nodes is not None:
+            self._nodes_waited += 0 if first else 1
+        elif not first:
             self._read_nodes()
         return JobTable(table.rows, {job: self._held.get(key, ()) for key, job in live.items()})
 
@@ -121,7 +124,7 @@ class SlurmAdapter:
         self._nodes_waited = 0
 
     def _queue_text(self) -> tuple[datetime, str]:
-        if self._queues is None or time.monotonic() - self._queues[0] > QUEUES_EVERY_S:
+        if self._queues is None or time.monotonic() - self._queues[0] > self._slow_s:
             out = self.commands.read("scontrol", "-a", "-o", "show", "partitions")
             text = out.decode("utf-8", "surrogateescape")
             self._queues = (time.monotonic(), self._clock(), text)
@@ -136,7 +139,7 @@ class SlurmAdapter:
         ids = {row.job_id: run_id(self.name, native_id(row, array_part(row))) for row in table.rows}
         held = nodes.tenants(((ids[j], h) for j, h in table.held.items()), worth)
         used = {r.id: r.request.gpu_milli for r in runs if r.state in HOLDING}
-        slow = took_s > 5.0
+        slow = took_s > self._slow_after_s
         return Snapshot(
             generated_at=now,
             sources=(
@@ -187,7 +190,7 @@ class SlurmAdapter:
 
     def preview(self, act: Act, runs: tuple[Run, ...], token: str) -> Preview:
         """The exact commands; nothing is sent."""
-        return actor.preview(self.commands, act, runs, token)
+        return actor.preview(act, runs, token)
 
     def perform(self, preview: Preview, token: str) -> tuple[Receipt, ...]:
         """Send the previewed commands."""

@@ -21,6 +21,15 @@ NO_CONFIG = (
     "Could not establish a configuration source",
     "Unable to process configuration file",
 )
+
+
+class NoAnswer(Unavailable):
+    """The command was started and did not answer: what it was to do may have been done."""
+
+
+NOT_SENT = ("connect failure", "Munge encode failed", "Protocol authentication error", "No route")
+"""Slurm's words for a request that never reached the controller."""
+
 UNREACHABLE = (
     "Unable to contact slurm controller",
     "Socket timed out",
@@ -33,6 +42,9 @@ UNREACHABLE = (
     "slurm_persist_conn_open",
     "Unable to contact",
 )
+FREE_TEXT = ("name", "comment")
+"""Columns in which a user may have written `N/A` and meant it."""
+
 NOT_ALLOWED = ("Access/permission denied", "Invalid user id", "Insufficient privileges")
 
 
@@ -66,20 +78,22 @@ class Commands:
         name: str,
         *args: str,
         stdin: bytes | None = None,
-        env: dict[str, str] | None = None,
         cwd: str | None = None,
         timeout_s: float | None = None,
+        whole_env: bool = False,
     ) -> Completed:
         """Run one command and return its answer, whatever the exit code.
 
         Raises:
+            NoAnswer: it was started, and gave no answer before the deadline.
             Unavailable: no such program or configuration, or no answer before the deadline.
         """
         conf = self.configured()
         # A SLURM_CONF that names a missing file makes every command hang for 59 s (22.05.8).
         if conf is not None and not Path(conf).is_file():
             raise Unavailable(name, f"the configuration file {conf} does not exist", "set `conf`")
-        child_env = {**(env or {}), "TZ": "UTC", "SLURM_BITSTR_LEN": "0"}
+        # A job inherits what sbatch was given: then nothing of ours may be in it.
+        child_env = {} if whole_env else {"TZ": "UTC", "SLURM_BITSTR_LEN": "0"}
         if conf is not None:
             child_env["SLURM_CONF"] = conf
         try:
@@ -89,9 +103,10 @@ class Commands:
                 env=child_env,
                 stdin=stdin,
                 cwd=cwd,
+                whole_env=whole_env,
             )
         except TimedOut as error:
-            raise Unavailable(
+            raise NoAnswer(
                 f"{name} {args[0] if args else ''}".strip(),
                 str(error),
                 "the Slurm controller hangs or the machine is overloaded: try `scontrol ping`",
@@ -99,14 +114,14 @@ class Commands:
         except ProcessError as error:
             raise Unavailable(name, str(error)) from error
 
-    def read(self, name: str, *args: str) -> bytes:
+    def read(self, name: str, *args: str, timeout_s: float | None = None) -> bytes:
         """The output of a command that only reads.
 
         Raises:
             Unavailable: it could not reach the controller or the database.
             Denied: it was refused.
         """
-        done = self.run(name, *args)
+        done = self.run(name, *args, timeout_s=timeout_s)
         if done.code != 0:
             words = [a for a in args if not a.startswith("-") and "@" not in a and "=" not in a]
             raise failure(" ".join([name, *words[:2]]), done)
@@ -134,7 +149,8 @@ class Commands:
                 stripped = cell.rstrip(" ")
                 if len(stripped) >= width:
                     cut.add((len(rows), i))
-                row[i] = "" if stripped in ("N/A", "(null)") else stripped
+                unset = stripped in ("N/A", "(null)") and columns[i][0] not in FREE_TEXT
+                row[i] = "" if unset else stripped
             rows.append(row)
         return rows, frozenset(cut)
 

@@ -52,10 +52,12 @@ def parse_details(
         if job in found or job in doubtful or line.count(" JobState=") != 1:
             doubtful.add(job)
             continue
-        if line.count(" JOB_GRES=") > 1 or line.count(" UserId=") != 1:
+        if line.count(" UserId=") != 1:
             doubtful.add(job)
             continue
-        found[job] = tuple(_parts(line))
+        # The name stands before the user, other free texts behind MinCPUsNode.
+        trusted = line.partition(" UserId=")[2].partition(" MinCPUsNode=")[0]
+        found[job] = tuple(_parts(trusted))
     for job in doubtful:
         found.pop(job, None)
     doubtful |= {job for job in wanted if job not in found}

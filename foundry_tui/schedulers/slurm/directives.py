@@ -152,7 +152,7 @@ def _options(words: list[_Word]) -> dict[str, str]:
             break
         if word.startswith("--") and len(word) > 2:
             name, equals, value = word[2:].partition("=")
-            name = _full_name(name)
+            name = full_name(name)
             found[name] = _long_value(place, name, value if equals else None, rest)
         elif word.startswith("-") and len(word) > 1 and word != "--":
             _short_options(place, word[1:], rest, found)
@@ -161,7 +161,8 @@ def _options(words: list[_Word]) -> dict[str, str]:
     return found
 
 
-def _full_name(name: str) -> str:
+def full_name(name: str) -> str:
+    """The whole name of a long option, which sbatch takes shortened as long as it is clear."""
     if name not in _KNOWN:
         longer = [known for known in _KNOWN if known.startswith(name)]
         name = longer[0] if name and len(longer) == 1 else name

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from foundry_tui.estate.gpu import WHOLE_MILLI
 from foundry_tui.estate.run import (
@@ -92,7 +93,7 @@ STATES = {
     "RESV_DEL_HOLD": RunState.PENDING,
 }
 
-_TOKEN = re.compile(re.escape(TOKEN_PREFIX) + r"([0-9A-Za-z-]{6,40})")
+TOKEN = re.compile(re.escape(TOKEN_PREFIX) + r"([0-9A-Za-z-]{6,40})")
 _TASKS = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
 
 
@@ -107,6 +108,14 @@ def read_jobs(commands: Commands, *args: str) -> JobTable:
     truncated: dict[int, set[str]] = {}
     for row, column in cut:
         truncated.setdefault(row, set()).add(names[column])
+    place = names.index("array_task")
+    long = [row for row, column in cut if column == place]
+    if long:
+        whole = _whole_ranges(commands, [rows[row][0] for row in long])
+        for row in long:
+            if rows[row][0] in whole:
+                rows[row][place] = whole[rows[row][0]]
+                truncated[row].discard("array_task")
     return JobTable(
         tuple(
             JobRow(
@@ -116,6 +125,14 @@ def read_jobs(commands: Commands, *args: str) -> JobTable:
             for i, row in enumerate(rows)
         )
     )
+
+
+def _whole_ranges(commands: Commands, jobs: list[str]) -> dict[str, str]:
+    """The waiting ranges that did not fit their column; a cut one would count too few tasks."""
+    columns = (("jobid", 12), ("arraytaskid", 1 << 16))
+    rows, cut = commands.table("squeue", columns, "-a", "-t", "all", "-j", ",".join(jobs))
+    long = {row for row, _ in cut}
+    return {job: tasks for i, (job, tasks) in enumerate(rows) if i not in long}
 
 
 def to_runs(
@@ -148,7 +165,7 @@ def _run(
     native = native_id(row, array)
     start = moment(row.start)
     pending = state is RunState.PENDING
-    token = _TOKEN.search(row.comment)
+    token = TOKEN.search(row.comment)
     name = safe(row.name)
     raw = row.name.encode("utf-8", "surrogateescape")
     return Run(
@@ -159,10 +176,10 @@ def _run(
         name=name,
         name_raw=raw if raw != name.encode() else None,
         state=state,
-        user=row.user or None,
-        account=row.account or None,
-        queue=row.partition or None,
-        qos=row.qos or None,
+        user=_word(row.user),
+        account=_word(row.account),
+        queue=_word(row.partition),
+        qos=_word(row.qos),
         reason=safe(row.reason) if row.reason and row.reason != "None" else None,
         priority=_int(row.priority),
         request=request(row, worth),
@@ -222,7 +239,7 @@ def array_part(row: JobRow) -> ArrayPart | None:
 def request(row: JobRow, worth: Worth) -> Request:
     """What the job asks for, from its list of trackable resources."""
     if "tres" in row.truncated:
-        return Request(gpu_milli=None, time_limit_s=_limit(row.time_limit))
+        return Request(gpu_milli=None, time_limit_s=limit_s(row.time_limit))
     tres = parse_tres(row.tres)
     gpus, shards, mps = (count(tres, n) for n in ("gpu", "shard", "mps"))
     milli: int | None = WHOLE_MILLI * gpus
@@ -237,11 +254,11 @@ def request(row: JobRow, worth: Worth) -> Request:
     return Request(
         gpu_count=devices,
         gpu_milli=milli,
-        gpu_model=model(tres) or model(tres, "shard"),
+        gpu_model=_word(model(tres) or model(tres, "shard")),
         nodes=nodes,
         cpu_milli=1000 * int(tres["cpu"]) if tres.get("cpu", "").isdigit() else _cpus(row),
         memory_bytes=size_bytes(tres.get("mem")),
-        time_limit_s=_limit(row.time_limit),
+        time_limit_s=limit_s(row.time_limit),
     )
 
 
@@ -280,15 +297,21 @@ def moment(text: str) -> datetime | None:
         return None
 
 
-def _limit(text: str) -> int | None:
+def limit_s(text: str) -> int | None:
     try:
         return time_limit_s(text) if text else None
     except ValueError:
         return None
 
 
+@lru_cache(maxsize=8192)
+def _word(text: str | None) -> SafeText | None:
+    """A short word of the job list, safe to show; the same few come again and again."""
+    return safe(text) if text else None
+
+
 def _int(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() and text.isascii() else None
 
 
 def _exit_code(text: str) -> int | None:
@@ -296,4 +319,4 @@ def _exit_code(text: str) -> int | None:
     status = _int(text)
     if status is None:
         return None
-    return status >> 8 if status > 255 else (128 + status if status else 0)
+    return status >> 8 if status > 255 else (128 + (status & 0x7F) if status else 0)

@@ -24,7 +24,7 @@ from foundry_tui.schedulers.slurm.inspect import read_raw
 MAX_BYTES = 1 << 20
 """At most this much of the end of a file is read."""
 
-_PATTERN = re.compile(r"%(\d*)([%AajJuxNn])")
+_PATTERN = re.compile(r"%([0-9]{0,4})([%AajJuxNn])")
 
 
 def read_log(commands: Commands, run: Run, tail_lines: int, *, errors: bool) -> Log:
@@ -79,7 +79,8 @@ def log_path(run: Run, words: dict[str, str], *, errors: bool) -> Path | None:
         "N": host,
         "n": "0",
     }
-    filled = _PATTERN.sub(lambda m: values[m[2]].rjust(int(m[1] or 0), "0"), pattern)
+    # Slurm pads to ten digits at most.
+    filled = _PATTERN.sub(lambda m: values[m[2]].rjust(min(10, int(m[1] or 0)), "0"), pattern)
     if filled in ("/dev/null", "none"):
         return None
     return Path(folder, filled)
@@ -87,7 +88,10 @@ def log_path(run: Run, words: dict[str, str], *, errors: bool) -> Path | None:
 
 def _tail(path: Path, owner: str | None) -> bytes:
     if os.geteuid() == 0 and owner and owner != "root":
-        user = pwd.getpwnam(owner)
+        try:
+            user = pwd.getpwnam(owner)
+        except KeyError as error:
+            raise OSError(f"this host does not know the owner, {owner}") from error
         argv = (
             "setpriv",
             f"--reuid={user.pw_uid}",

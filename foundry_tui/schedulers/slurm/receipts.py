@@ -28,6 +28,7 @@ from foundry_tui.estate.acts import (
     Submit,
     Suspend,
 )
+from foundry_tui.estate.run import LIVE, RunState
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.ports import SchedulerError
 from foundry_tui.schedulers.slurm.commands import (
@@ -36,13 +37,16 @@ from foundry_tui.schedulers.slurm.commands import (
 )
 from foundry_tui.schedulers.slurm.fields import FIELDS, observed, shown
 from foundry_tui.schedulers.slurm.inspect import FORGOTTEN
-from foundry_tui.schedulers.slurm.jobs import native_id, read_jobs
+from foundry_tui.schedulers.slurm.jobs import STATES, native_id, read_jobs
 from foundry_tui.schedulers.slurm.rows import JobRow
 
 SETTLE_S = 6.0
 """Seconds for which the job list is asked again until it shows what was sent."""
 
 POLL_S = 0.3
+
+CHUNK = 500
+"""Ids in one call: a command line has an end."""
 
 RANGE = re.compile(r"(\d{1,10})_\[[0-9,:%-]+\]")
 
@@ -68,20 +72,21 @@ def read_back(
     """Receipts settled by the job list, which is asked again until it shows what was sent."""
     if isinstance(sent.act, ChangeNode | ChangeQueue):
         return receipts
-    open_ = [r for r in receipts if r.status in (ReceiptStatus.ACCEPTED, ReceiptStatus.UNKNOWN)]
+    unsure = (ReceiptStatus.ACCEPTED, ReceiptStatus.UNKNOWN)
+    open_ = {r.target for r in receipts if r.status in unsure}
     if not open_:
         return receipts
     deadline = time.monotonic() + SETTLE_S
     while True:
         try:
-            rows = _rows(commands, [r.target.partition("/")[2] or r.target for r in open_])
+            rows = _rows(commands, [target.partition("/")[2] or target for target in sorted(open_)])
         except SchedulerError as error:
             words = safe(f"sent, but not read back: {error}")
             return tuple(
-                replace(r, message=words, status=ReceiptStatus.UNKNOWN) if r in open_ else r
+                replace(r, message=words, status=ReceiptStatus.UNKNOWN) if r.target in open_ else r
                 for r in receipts
             )
-        settled = tuple(_settle(sent.act, r, rows) if r in open_ else r for r in receipts)
+        settled = tuple(_settle(sent.act, r, rows) if r.target in open_ else r for r in receipts)
         moving = [r for r in settled if r.status is ReceiptStatus.ACCEPTED]
         if not moving or time.monotonic() > deadline:
             return tuple(_final(r) for r in settled)
@@ -91,18 +96,19 @@ def read_back(
 def _rows(commands: Commands, natives: list[str]) -> dict[str, list[JobRow]]:
     """The job list's rows per asked id; an id that Slurm does not know has none."""
     asked = {n: (m[1] if (m := RANGE.fullmatch(n)) else n) for n in natives}
-    try:
-        table = read_jobs(commands, "-j", ",".join(dict.fromkeys(asked.values())))
-    except SchedulerError as error:
-        if FORGOTTEN in error.answer:
-            return {}
-        raise
-    found: dict[str, list[JobRow]] = {}
-    for native, job in asked.items():
+    ids = list(dict.fromkeys(asked.values()))
+    by_id: dict[str, dict[str, JobRow]] = {}
+    for start in range(0, len(ids), CHUNK):
+        try:
+            table = read_jobs(commands, "-j", ",".join(ids[start : start + CHUNK]))
+        except SchedulerError as error:
+            if FORGOTTEN in error.answer:
+                continue
+            raise
         for row in table.rows:
-            if native_id(row) == job or row.job_id == job or row.array_job_id == job:
-                found.setdefault(native, []).append(row)
-    return found
+            for name in (native_id(row), row.job_id, row.array_job_id):
+                by_id.setdefault(name, {})[row.job_id] = row
+    return {native: list(by_id[job].values()) for native, job in asked.items() if job in by_id}
 
 
 def _settle(act: Act, receipt: Receipt, rows: dict[str, list[JobRow]]) -> Receipt:
@@ -112,8 +118,9 @@ def _settle(act: Act, receipt: Receipt, rows: dict[str, list[JobRow]]) -> Receip
         mine = [r for r in mine if r.state == "PENDING"] or mine
     after = ", ".join(sorted({_shown(r) for r in mine})) or None
     if isinstance(act, Submit):
-        status = ReceiptStatus.DONE if mine else receipt.status
-        return replace(receipt, status=status, after=after)
+        # sbatch has printed the id: the run exists, even if the list does not show it yet.
+        words = receipt.message if mine else safe("submitted; the job list does not show it yet")
+        return replace(receipt, status=ReceiptStatus.DONE, after=after, message=words)
     if not mine:
         known = receipt.before is not None
         if isinstance(act, Cancel) and known:
@@ -139,9 +146,6 @@ def _final(receipt: Receipt) -> Receipt:
     return replace(receipt, status=ReceiptStatus.UNCHANGED, message=receipt.message or words)
 
 
-_ENDED = ("PENDING", "RUNNING", "SUSPENDED", "CONFIGURING", "RESIZING")
-
-
 def _changed(act: Act, row: JobRow) -> bool:
     assert isinstance(act, ChangeRun)
     for name, value in act.fields:
@@ -159,8 +163,11 @@ def _changed(act: Act, row: JobRow) -> bool:
     return True
 
 
+GOING = LIVE - {RunState.COMPLETING}
+"""States of a run that nobody has ended."""
+
 _REACHED: dict[type[Act], Callable[[Act, JobRow], bool]] = {
-    Cancel: lambda _, row: row.state not in _ENDED,
+    Cancel: lambda _, row: STATES.get(row.state, RunState.PENDING) not in GOING,
     Hold: lambda _, row: row.priority == "0",
     Release: lambda _, row: row.priority != "0",
     Requeue: lambda _, row: row.state in ("PENDING", "COMPLETING", "CONFIGURING"),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from foundry_tui.estate.rights import Association, Limit, Rights
 from foundry_tui.estate.text import safe
+from foundry_tui.process import user_name
 from foundry_tui.schedulers.ports import SchedulerError
 from foundry_tui.schedulers.slurm.commands import Commands
 from foundry_tui.schedulers.slurm.directives import time_limit_s
 from foundry_tui.schedulers.slurm.tres import count, parse_tres, size_bytes
+
+TIMEOUT_S = 4.0
+"""Limits are an extra: without them the rest of an answer must still come in time."""
 
 ASSOCIATION = (
     "user",
@@ -39,20 +41,12 @@ QOS = (
 )
 
 
-def me() -> str:
-    """The name of the user that this process acts as."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
-
-
 def read_rights(commands: Commands, user: str | None = None) -> Rights:
     """The rights of `user`, by default of the current one.
 
     slurmdbd may be down or may not exist: then the associations are None and `reason` says why.
     """
-    name = user or me()
+    name = user or user_name()
     with ThreadPoolExecutor(max_workers=3) as pool:
         asked = [
             pool.submit(_table, commands, "assoc", ASSOCIATION, f"user={name}"),
@@ -88,7 +82,9 @@ def _table(
     commands: Commands, what: str, columns: tuple[str, ...], *where: str
 ) -> list[dict[str, str]]:
     clause = ("where", *where) if where and where[0] != "user=" else ()
-    out = commands.read("sacctmgr", "-nP", "show", what, *clause, f"format={','.join(columns)}")
+    out = commands.read(
+        "sacctmgr", "-nP", "show", what, *clause, f"format={','.join(columns)}", timeout_s=TIMEOUT_S
+    )
     lines = out.decode("utf-8", "surrogateescape").splitlines()
     rows = [line.split("|") for line in lines]
     return [dict(zip(columns, row, strict=True)) for row in rows if len(row) == len(columns)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,22 +13,33 @@ from foundry_tui.estate.acts import (
     Submit,
 )
 from foundry_tui.estate.text import SafeText, safe
-from foundry_tui.process import Completed
+from foundry_tui.process import Completed, user_name
+from foundry_tui.schedulers.ports import Unavailable
 from foundry_tui.schedulers.slurm.arguments import split_arguments
 from foundry_tui.schedulers.slurm.commands import (
+    NOT_SENT,
     UNREACHABLE,
     Commands,
+    NoAnswer,
     failure,
     message,
 )
 from foundry_tui.schedulers.slurm.directives import DirectiveError, parse
 from foundry_tui.schedulers.slurm.jobs import TOKEN_PREFIX
 from foundry_tui.schedulers.slurm.receipts import refused
-from foundry_tui.schedulers.slurm.rights import me
 
 MAX_SCRIPT_BYTES = 4 << 20
 """Slurm's default `max_script_size`: a larger script is refused before anything is sent."""
 
+NOT_HERE = {
+    "wait": "foundry would wait with it; follow the run with `foundry runs --watch 30`",
+    "test-only": "nothing would be submitted; `--dry-run` shows what would be sent",
+    "wrap": "give a script",
+    "clusters": "the run goes to the cluster of its source; choose one with --source",
+}
+"""Options of sbatch, in the script or beside it, that would make the answer mean something else."""
+
+_KEPT = re.compile(r"^AccountingStoreFlags\s*=.*job_comment", re.MULTILINE)
 _ID_LINE = re.compile(r"^(\d+)(?:;\S+)?$")
 
 
@@ -42,18 +52,21 @@ def submit_item(act: Submit, token: str) -> PreviewItem:
     script = () if act.script_name == "-" else (act.script_name, *act.script_args)
     command = ("sbatch", "--parsable", *act.options, f"--comment={comment}", *script)
     return PreviewItem(
-        target=act.script_name, command=command, owner=me(), refusal=_script_refusal(act)
+        target=act.script_name,
+        command=command,
+        owner=user_name(),
+        refusal=_script_refusal(act, wanted),
     )
 
 
-def _script_refusal(act: Submit) -> SafeText | None:
+def _script_refusal(act: Submit, wanted: dict[str, str]) -> SafeText | None:
     """Why sbatch would not take this script, said before it is asked."""
     _, stray, _ = split_arguments(act.options)
     if stray is not None:
         return safe(f"{stray!r} among the options is no option of sbatch")
-    for option in act.options:
-        if option.startswith(("--test-only", "--wrap", "--wait", "-W")):
-            return safe(f"option {option.split('=')[0]} cannot be used here")
+    for option, why in NOT_HERE.items():
+        if option in wanted:
+            return safe(f"--{option} cannot be used here: {why}")
     if not act.script:
         return safe(f"{act.script_name} is empty")
     if len(act.script) > MAX_SCRIPT_BYTES:
@@ -80,9 +93,13 @@ def perform_submit(commands: Commands, act: Submit, item: PreviewItem) -> Receip
         if not unchanged:
             return refused(item, f"{act.script_name} was changed since the preview; look again")
     # The job inherits the caller's whole environment, as with sbatch itself.
-    done = commands.run(
-        "sbatch", *item.command[1:], stdin=stdin, env=dict(os.environ), cwd=act.work_dir
-    )
+    try:
+        done = commands.run(
+            "sbatch", *item.command[1:], stdin=stdin, cwd=act.work_dir, whole_env=True
+        )
+    except NoAnswer as error:
+        words = safe(str(error), max_cells=400)
+        return Receipt(target=item.target, status=ReceiptStatus.UNKNOWN, message=words)
     return _submitted(item, done)
 
 
@@ -92,10 +109,10 @@ def _submitted(item: PreviewItem, done: Completed) -> Receipt:
         if done.code == 0 and found:
             return Receipt(target=found[1], status=ReceiptStatus.ACCEPTED, message=_warning(done))
     text = message(done)
-    if "timed out" in text or "Zero Bytes" in text:
-        return Receipt(target=item.target, status=ReceiptStatus.UNKNOWN, message=text)
     if any(mark in text for mark in UNREACHABLE):
-        raise failure("sbatch", done)
+        if any(mark in text for mark in NOT_SENT):
+            raise failure("sbatch", done)
+        return Receipt(target=item.target, status=ReceiptStatus.UNKNOWN, message=text)
     short = text.replace("Batch job submission failed: ", "")
     return refused(item, short or f"sbatch ended with code {done.code}")
 
@@ -109,23 +126,26 @@ def find_submitted(commands: Commands, token: str) -> str | None:
     """The id of the job whose comment carries the token: among live jobs, then in accounting.
 
     Raises:
-        Unavailable, Denied: neither place answered, so nothing is known.
+        Unavailable, Denied: a place did not answer or keeps no comments: nothing is known.
     """
     wanted = f"{TOKEN_PREFIX}{token}"
     columns = (("arrayjobid", 12), ("comment", 160))
-    rows, _ = commands.table("squeue", columns, "-a", "-t", "all", "-u", me())
+    rows, _ = commands.table("squeue", columns, "-a", "-t", "all", "-u", user_name())
     for job, comment in rows:
         if comment.split(" ")[0] == wanted:
             return job
-    done = commands.run(
-        "sacct", "-u", me(), "-X", "-n", "-P", "-S", "now-7days", "-o", "JobIDRaw,Comment"
+    config = commands.read("scontrol", "show", "config").decode("utf-8", "replace")
+    if not _KEPT.search(config):
+        raise Unavailable(
+            f"looking for token {token}",
+            "the job list does not have it, and accounting keeps no comments here",
+            "look at `squeue --me` and `sacct` yourself; `foundry submit --new` submits again",
+        )
+    out = commands.read(
+        "sacct", "-u", user_name(), "-X", "-n", "-P", "-S", "now-7days", "-o", "JobIDRaw,Comment"
     )
-    if done.code:
-        if b"accounting storage is disabled" in done.err:
-            return None
-        raise failure("sacct", done)
-    for line in done.out.decode("utf-8", "surrogateescape").splitlines():
+    for line in out.decode("utf-8", "surrogateescape").splitlines():
         job, _, comment = line.partition("|")
-        if comment.split(" ")[0] == wanted and job.isdigit():
+        if comment.split(" ")[0] == wanted and job.isdecimal():
             return job
     return None

@@ -123,10 +123,17 @@ def test_a_name_that_forges_another_jobs_line_is_not_believed() -> None:
 
 
 def test_a_name_that_imitates_its_own_words_is_not_believed() -> None:
-    name = "x JOB_GRES=gpu:1   Nodes=h04 CPU_IDs=0 Mem=1 GRES=gpu:h100:8(IDX:0-7) z"
+    name = "x UserId=root(0) JOB_GRES=gpu:1   Nodes=h04 CPU_IDs=0 Mem=1 GRES=gpu(IDX:0-7) z"
     held, doubtful = parse_details(details_line(7, name), frozenset({"7"}))
     assert doubtful == {"7"}
     assert not held
+
+
+def test_parts_in_a_name_are_not_parts_of_the_job() -> None:
+    name = "x Nodes=h04 CPU_IDs=0 Mem=0 GRES=gpu:h100:8(IDX:0-7)"
+    held, doubtful = parse_details(details_line(7, name), frozenset({"7"}))
+    assert not doubtful
+    assert held["7"] == (Held("h01", "gpu", "h100", 2, (0, 1)),)
 
 
 def test_a_whole_record_in_a_name_is_not_believed() -> None:
