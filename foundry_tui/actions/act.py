@@ -110,9 +110,15 @@ def _prepared(
         preview=preview,
         token=token,
         user=site.user(source),
-        count=sum(r.count for r in runs) or len(preview.items),
+        count=_touched(preview, runs),
         undoes=undoes,
     )
+
+
+def _touched(preview: Preview, runs: tuple[Run, ...]) -> int:
+    """How many runs the items that are not refused touch, each task of an array for itself."""
+    tasks = {run.id: run.count for run in runs}
+    return sum(tasks.get(i.target, 1) for i in preview.items if i.refusal is None)
 
 
 def perform(site: Site, prepared: Prepared) -> Change:

@@ -13,6 +13,10 @@ _WIDE = re.compile(r"(?i)^(all|\*|.*[*?].*)$")
 _SPAN = re.compile(r"^\d+\s*(-|\.\.|:|,)\s*\d+.*$")
 
 
+SHORTEST_PREFIX = 6
+"""Letters of a workload's uuid that must be given at least."""
+
+
 def compiled(where: str | None, fields: Mapping[str, Field], me: str) -> Filter | None:
     """The filter of `--where`.
 
@@ -61,6 +65,10 @@ def _one(runs: Sequence[Run], reference: str) -> list[Run]:
     if len({r.source for r in matched}) > 1:
         names = ", ".join(sorted(r.id for r in matched))
         raise WrongUse(f"{reference} is an id of several sources: {names}; name the source too")
+    if not matched and len(native) >= SHORTEST_PREFIX and not native.isdecimal():
+        # A workload's uuid may be shortened; a job's number may not: 90 is not 9012.
+        matched = [r for r in pool if "-" in r.native_id and r.native_id.startswith(native)]
+        matched = matched if len(matched) == 1 else []
     if not matched:
         if _SPAN.match(native):
             raise WrongUse(f"{reference!r} is a range: name each run, or select with --where")

@@ -67,6 +67,7 @@ class Site:
     schedulers: dict[str, Scheduler] = field(default_factory=dict)
     saved: Snapshot | None = None
     clock: Callable[[], datetime] = utc_now
+    refresh_s: float | None = None
 
     @cached_property
     def collector(self) -> Collector:
@@ -78,7 +79,7 @@ class Site:
             clock=self.clock,
             store=self._store(),
             telemetry=self.nvml.read if self.mode == "live" else None,
-            interval_s=float(self.config.intervals.refresh_s),
+            interval_s=self.refresh_s or float(self.config.intervals.refresh_s),
         )
 
     def _store(self) -> Snapshots | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -14,6 +15,9 @@ def main(argv: list[str] | None = None) -> int:
 
         print(f"foundry {__version__}")
         return 0
+    if sys.stdout is None:
+        # Closed by the caller (`>&-`).
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
     from foundry_tui.cli.app import run
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -45,13 +46,21 @@ def told(snapshot: Snapshot, notes: Sequence[str] = ()) -> None:
         output.narrate(words)
 
 
+def watched(context: Context, seconds: float | None, once: Callable[[], int]) -> int:
+    """Show once, or again and again; the sources are then asked as often as it is shown."""
+    if seconds is not None:
+        context.site.refresh_s = max(output.MIN_WATCH_S, seconds)
+    return output.watch(seconds, once)
+
+
 def style(context: Context) -> Style:
     """How a page is drawn on this terminal."""
     return Style(
         width=output.width(),
         colour=output.colour(),
         ascii=context.ascii_only,
-        wide=context.wide,
+        # In a pipe nothing is clipped: there is no edge, and somebody greps for an id.
+        wide=context.wide or not sys.stdout.isatty(),
     )
 
 
@@ -126,7 +135,7 @@ def overview(context: Context, seconds: float | None = None) -> int:
             output.emit(pages.overview(snapshot, now=now, style=style(context)))
         return age_code(snapshot)
 
-    return output.watch(seconds, once)
+    return watched(context, seconds, once)
 
 
 @command("doctor")
@@ -168,7 +177,7 @@ def nodes(context: Context, seconds: float | None) -> int:
             table=lambda rows, page: tables.nodes_table(rows, snapshot.gpus, page),
         )
 
-    return output.watch(seconds, once)
+    return watched(context, seconds, once)
 
 
 @command("gpus", serves=LISTS)
@@ -187,7 +196,7 @@ def gpus(context: Context, seconds: float | None) -> int:
             table=lambda rows, page: tables.gpus_table(rows, snapshot.runs, page),
         )
 
-    return output.watch(seconds, once)
+    return watched(context, seconds, once)
 
 
 @command("queues", serves=LISTS)
@@ -206,7 +215,7 @@ def queues(context: Context, seconds: float | None) -> int:
             table=tables.queues_table,
         )
 
-    return output.watch(seconds, once)
+    return watched(context, seconds, once)
 
 
 @command("runs", serves=LISTS)
@@ -234,7 +243,7 @@ def runs(context: Context, seconds: float | None, since: float) -> int:
             notes=notes,
         )
 
-    return output.watch(seconds, once)
+    return watched(context, seconds, once)
 
 
 @command("snapshot")
@@ -258,7 +267,10 @@ def write_atomically(target: Path, data: bytes) -> None:
     Raises:
         OSError: the folder cannot be written, or is full; the old file is then still there.
     """
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

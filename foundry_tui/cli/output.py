@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import termios
 import time
 from collections.abc import Callable
 
@@ -63,7 +64,7 @@ def watch(seconds: float | None, show: Callable[[], int | None]) -> int:
     code = 0
     try:
         while True:
-            if sys.stdout.isatty():
+            if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
                 sys.stdout.write("\x1b[H\x1b[2J")
             code = show() or 0
             time.sleep(pause)
@@ -84,9 +85,11 @@ def confirm(question: str, *, count: int, one_own: bool, yes: bool, typed: int |
         return
     if yes and one_own:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         how = "--yes or --confirm 1" if one_own else f"--confirm {count}"
         raise WrongUse(f"no terminal to ask on: give {how}; nothing was changed")
+    # What was typed before the preview was seen is no answer to it.
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
     if one_own:
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
@@ -95,5 +98,6 @@ def confirm(question: str, *, count: int, one_own: bool, yes: bool, typed: int |
         return
     sys.stderr.write(f"{question} Type {count} to confirm: ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip() != str(count):
-        raise Declined("nothing was changed")
+    answer = sys.stdin.readline().strip()
+    if answer != str(count):
+        raise Declined(f"nothing was changed: {answer or 'nothing'!r} was typed, not {count}")

@@ -53,10 +53,12 @@ def why(context: Context, references: tuple[str, ...]) -> int:
 
 def _page(context: Context, one: look.Why, now: datetime) -> str:
     run, why = one.run, one.explanation
-    waited = units.duration(run.wait_s(now))
+    state = run.state.value
+    if run.state is RunState.PENDING:
+        state = f"{'held' if run.held else state}, for {units.duration(run.wait_s(now))}"
     starts = f"{units.when(why.starts_at)}, by {why.how}" if why.starts_at else ""
     return why_text(
-        title=f"{run.id} {run.name}: {run.state.value}, {waited}",
+        title=f"{run.id} {run.name}: {state}",
         reason=why.diagnosis.reason,
         sentence=why.diagnosis.sentence,
         evidence=why.diagnosis.evidence,

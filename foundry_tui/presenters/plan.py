@@ -19,7 +19,7 @@ MOST_MOVES = 20
 MOVES = (
     Column("MOVE", min_width=4, stretch=True),
     Column("ACTION"),
-    Column("TARGET", min_width=10, stretch=True),
+    Column("TARGET"),
     Column("TO", min_width=10, stretch=True),
     Column("GPUS", "right", priority=3),
     Column("GAIN", "right", priority=1),

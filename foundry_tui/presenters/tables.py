@@ -69,7 +69,7 @@ QUEUE_COLUMNS = (
 )
 
 RUN_COLUMNS = (
-    Column("RUN", min_width=9, stretch=True),
+    Column("RUN"),
     Column("NAME", min_width=8, stretch=True),
     Column("USER", min_width=6, stretch=True),
     Column("QUEUE", min_width=5, priority=1, stretch=True),

@@ -168,10 +168,13 @@ def _row(record: UsageRecord, nth: int, window: Window, now: datetime) -> Row:
 
 
 def _gpus(record: UsageRecord) -> int | None:
-    """Whole devices; unknown where a share is held and no device is named."""
-    if record.gpu_count == 0 and record.gpu_milli is None:
-        return None
-    return record.gpu_count
+    """Whole devices; None where a part of a device is held, which has no weight here yet.
+
+    Billing a share as a whole device would be wrong: such rows stay empty and are counted apart.
+    """
+    if record.gpu_milli is None:
+        return record.gpu_count or None
+    return record.gpu_count if record.gpu_milli == 1000 * (record.gpu_count or 0) else None
 
 
 def _elapsed_s(record: UsageRecord, window: Window | None, now: datetime) -> int | None:

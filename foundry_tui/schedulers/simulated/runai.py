@@ -202,7 +202,9 @@ class RunaiManners(RunaiActs):
         return Rights(
             user=user or USER,
             admin=False,
-            associations=tuple(Association(account=p, queues=(p,)) for p in PROJECTS),
+            associations=None
+            if user not in (None, USER)
+            else tuple(Association(account=p, queues=(p,)) for p in PROJECTS),
             limits=tuple(
                 Limit(
                     scope="queue",

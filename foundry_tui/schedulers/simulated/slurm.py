@@ -248,7 +248,10 @@ class SlurmManners(SlurmActs):
         return Rights(
             user=user or USER,
             admin=False,
-            associations=tuple(
+            # Of others it is not told here which accounts they may charge.
+            associations=None
+            if user not in (None, USER)
+            else tuple(
                 Association(account=a, qos=sbatch.QOS, default_qos=sbatch.QOS[0])
                 for a in sbatch.ACCOUNTS
             ),

@@ -107,6 +107,10 @@ def _pointless(act: RunAct, run: Run) -> SafeText | None:
         return safe(f"it has ended already ({run.state.value})")
     if isinstance(act, Hold | Release) and run.state is not RunState.PENDING:
         return safe(f"it is {run.state.value}: only a waiting run can be held or released")
+    if isinstance(act, Release) and not run.held:
+        return safe("it is not held")
+    if isinstance(act, Hold) and run.held:
+        return safe("it is held already")
     if isinstance(act, Requeue) and run.state is RunState.PENDING:
         return safe("it waits already")
     return None
