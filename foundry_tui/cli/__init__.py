@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if sys.stdout is None:
         # Closed by the caller (`>&-`).
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     from foundry_tui.cli.app import run
 
     try:

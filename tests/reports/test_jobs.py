@@ -51,6 +51,8 @@ def record(raw_id: str = "17", **fields: Any) -> UsageRecord:
         gpu_model="h100",
         exit_code=0,
     )
+    if fields.get("gpu_count") is not None:
+        fields.setdefault("gpu_milli", 1000 * fields["gpu_count"])
     return replace(base, **fields)
 
 
@@ -166,6 +168,12 @@ def test_r8_without_telemetry_all_allocated_time_is_unknown_and_nothing_is_zero(
     assert read["gpu_unknown_hours"] == read["gpu_hours_in_window"] == "2.0000"
     for name in ("gpu_util_pct", "gpu_active_hours", "gpu_idle_hours", "telemetry_coverage_pct"):
         assert read[name] == "", name
+
+
+def test_a_share_is_not_billed_as_a_whole_gpu() -> None:
+    (row,) = rows(record(gpu_count=1, gpu_milli=250))
+    assert row["gpus_alloc"] is None
+    assert row["gpu_hours"] is None
 
 
 def test_r10_the_total_is_the_sum_of_whole_gpu_seconds() -> None:
