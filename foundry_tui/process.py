@@ -28,11 +28,6 @@ ALLOWED_ENV = (
     "XDG_RUNTIME_DIR",
     "SLURM_CONF",
     "SLURM_CLUSTERS",
-    "KUBECONFIG",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "HTTPS_PROXY",
-    "NO_PROXY",
 )
 """Variables of the caller that a child may see; everything else is left out."""
 
@@ -72,8 +67,9 @@ class Completed:
 def find(program: str, path: str | None = None) -> str:
     """The absolute path of a program.
 
-    Relative and world-writable folders of the PATH (/tmp too) are passed over: another user
-    could have put a program of that name there. An absolute path is taken as it is.
+    Folders of the PATH that are relative, or that anybody but root and this user can write (/tmp
+    too), are passed over: another user could have put a program of that name there. Who is in a
+    group of root's is root's to say. An absolute path is taken as it is.
 
     Raises:
         NotFound: nothing of that name in a folder that can be trusted.
@@ -82,23 +78,32 @@ def find(program: str, path: str | None = None) -> str:
         if Path(program).is_absolute() and Path(program).is_file() and os.access(program, os.X_OK):
             return program
         raise NotFound(f"{program} is no program that can be run")
-    search = _trusted(path if path is not None else os.environ.get("PATH", os.defpath))
+    whole = path if path is not None else os.environ.get("PATH", os.defpath)
+    search = _trusted(whole)
     found = shutil.which(program, path=search) if search else None
     if found is None:
-        raise NotFound(f"{program} is not on the PATH ({search or 'no folder of it is trusted'})")
+        where = search or "no folder of it is trusted"
+        if passed := shutil.which(program, path=whole):
+            where += f"; {passed} is passed over, because others can write its folder"
+        raise NotFound(f"{program} is not on the PATH ({where})")
     return found
 
 
 def _trusted(path: str) -> str:
-    """The PATH without the folders that are relative, missing or writable for everybody."""
+    """The PATH without the folders that are relative, missing or in the hands of others."""
     return os.pathsep.join(f for f in path.split(os.pathsep) if _closed(f))
 
 
 def _closed(folder: str) -> bool:
     try:
-        return Path(folder).is_absolute() and not Path(folder).stat().st_mode & stat.S_IWOTH
+        info = Path(folder).stat()
     except OSError:
         return False
+    if not Path(folder).is_absolute() or info.st_uid not in (0, os.geteuid()):
+        return False
+    # Debian gives root's own /usr/local/bin to the group staff.
+    others = stat.S_IWOTH if info.st_uid == 0 else stat.S_IWOTH | stat.S_IWGRP
+    return not info.st_mode & others
 
 
 def run(

@@ -140,8 +140,3 @@ class _Scores:
         self.score = np.full(nodes, -1, dtype=np.int64)
         self.gpu = np.zeros(nodes, dtype=np.intp)
         self.seen = np.full(nodes, -1, dtype=np.int64)
-
-
-def fgd(cluster: Cluster, request: Request, mix: Mix, allowed: Mask | None = None) -> Choice | None:
-    """One choice of `Fgd`; keep an `Fgd` instead where many requests are placed."""
-    return Fgd(cluster, mix).choose(request, allowed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import textwrap
 import time
@@ -226,6 +227,45 @@ def test_relative_and_world_writable_folders_of_the_path_are_passed_over(
     with pytest.raises(NotFound, match="no folder of it is trusted"):
         find("tool", bad)
     assert find("tool", f"{bad}:{good.parent}") == str(good)
+
+
+def test_folders_of_another_user_and_of_ones_group_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(program(tmp_path / "here", "tool").parent)
+    assert find("tool", path) == f"{path}/tool"
+    real = Path.stat
+
+    def seen(uid: int, mode: int) -> None:
+        def stat(self: Path) -> os.stat_result:
+            words = list(real(self))
+            if str(self) == path:
+                words[0], words[4] = 0o40000 | mode, uid
+            return os.stat_result(words)
+
+        monkeypatch.setattr(Path, "stat", stat)
+
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    for uid, mode in ((0, 0o755), (0, 0o2775), (4711, 0o755)):
+        seen(uid, mode)
+        assert find("tool", path) == f"{path}/tool"
+    for uid, mode in ((4712, 0o755), (4711, 0o775), (4711, 0o757), (0, 0o777)):
+        seen(uid, mode)
+        with pytest.raises(NotFound, match=f"{path}/tool is passed over, because others can"):
+            find("tool", path)
+
+
+def test_a_child_sees_nothing_that_no_source_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KUBECONFIG", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(name, "/x")
+    done = run(python("import os; print(*sorted(os.environ))"), timeout_s=DEADLINE_S)
+    assert not set(done.out.decode().split()) & {
+        "KUBECONFIG",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+    }
 
 
 def test_the_child_gets_the_checked_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,6 +15,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"foundry {__version__}")
         return 0
     if sys.stdout is None:
+        from pathlib import Path
+
         # Closed by the caller (`>&-`).
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     from foundry_tui.cli.app import run

@@ -6,7 +6,6 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -46,6 +45,8 @@ class Tables:
                     problem = f"the name of {seen[source.name]}"
                     raise self._error(where, problem, "a name that no other source has")
                 seen[source.name] = where
+                if option.metadata.get("unread"):
+                    self.warnings.append(f"{self.path}: {where} is not read by this version")
         for feed in config.telemetry:
             self._check_telemetry(feed)
         return config
@@ -74,8 +75,6 @@ class Tables:
                 raise self._error(where, _describe(value), f"a table, [{header}]")
             if named:
                 return self._sources(get_args(hint)[0], value, where)
-            if get_origin(hint) is Mapping:
-                return self._keys(value)
             return self._record(hint, value, where)
         if get_origin(hint) is tuple:
             return self._texts(option, value, where)
@@ -90,14 +89,6 @@ class Tables:
                 raise self._error(where, f"the name {json.dumps(name)}", _NAME_RULE)
             sources.append(self._record(cls, body, _join(where, name), name=name))
         return tuple(sources)
-
-    def _keys(self, table: dict[str, object]) -> dict[str, str]:
-        texts = {}
-        for action, keys in table.items():
-            if not isinstance(keys, str) or not keys or _CONTROL.search(keys):
-                raise self._error(f"keys.{action}", _describe(keys), 'keys as text, "ctrl+r,f5"')
-            texts[action] = keys
-        return texts
 
     def _texts(self, option: Field[Any], value: object, where: str) -> tuple[str, ...]:
         if isinstance(value, list) and value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields
 from typing import Any, get_args, get_type_hints
 
 from foundry_tui.config.model import Config
@@ -41,13 +41,9 @@ def _lines() -> Iterator[str]:
         name = option.metadata.get("named")
         yield f"#[{option.name}.{name}]" if name else f"#[{option.name}]"
         record = get_args(hints[option.name])[0] if name else hints[option.name]
-        if is_dataclass(record):
-            for inner in fields(record):
-                if inner.name != "name":
-                    yield from _setting(inner)
-        else:
-            for action, keys in option.metadata["example"].items():
-                yield f"#{action} = {_toml(keys)}"
+        for inner in fields(record):
+            if inner.name != "name":
+                yield from _setting(inner)
 
 
 def _setting(option: Field[Any]) -> Iterator[str]:

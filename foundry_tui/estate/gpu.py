@@ -147,7 +147,7 @@ def fitting(group: Iterable[Gpu], *, milli: int, count: int = 1) -> tuple[int, .
 
 
 def contradictions(group: Sequence[Gpu]) -> tuple[str, ...]:
-    """What cannot be true of the GPUs of one node, in words: used by `doctor` and the tests."""
+    """What cannot be true of the GPUs of one node, in words: used by the tests and the contract."""
     found = [
         f"GPU {g.index} of {g.node} is given away {g.milli_allocated} thousandths, of 1000"
         for g in group

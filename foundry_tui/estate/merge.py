@@ -18,10 +18,11 @@ def merge(
     """One estate from the parts of several sources, with readings joined to their GPUs.
 
     Ids stay unique because each carries its source. Two readings of one GPU are never added up:
-    the newer one is taken. A run's and a node's utilisation are means over the GPUs that have a
-    reading, and stay None where any GPU of theirs has none.
+    the newer one is taken. A run's and a node's utilisation are means over all of their GPUs; where
+    one of these has no reading they stay as their source told them.
     """
-    gpus = joined(tuple(g for p in parts for g in p.gpus), readings)
+    nodes = tuple(n for p in parts for n in p.nodes)
+    gpus = joined(nodes, tuple(g for p in parts for g in p.gpus), readings)
     by_node: dict[tuple[str, str], list[Gpu]] = {}
     by_run: dict[str, list[Gpu]] = {}
     for gpu in gpus:
@@ -31,7 +32,7 @@ def merge(
     return Snapshot(
         generated_at=now,
         sources=tuple(s for p in parts for s in p.sources),
-        nodes=tuple(_with_util(n, by_node) for p in parts for n in p.nodes),
+        nodes=tuple(_with_util(n, by_node) for n in nodes),
         gpus=gpus,
         queues=tuple(q for p in parts for q in p.queues),
         runs=tuple(_run_util(r, by_run) for p in parts for r in p.runs),
@@ -39,8 +40,15 @@ def merge(
     )
 
 
-def joined(gpus: Sequence[Gpu], readings: Iterable[Reading]) -> tuple[Gpu, ...]:
-    """GPUs with the newest reading of each; readings of GPUs nobody knows are left out."""
+def joined(
+    nodes: Iterable[Node], gpus: Sequence[Gpu], readings: Iterable[Reading]
+) -> tuple[Gpu, ...]:
+    """GPUs with the newest reading of each; readings of GPUs nobody knows are left out.
+
+    A reading carries the host name of its node and knows nothing of schedulers, so that node names
+    have to be host names which are unique on the whole site. Where two sources have a node of the
+    same name, a reading may belong to either: neither gets it, and `how` says why.
+    """
     newest: dict[tuple[str, int], Reading] = {}
     for reading in readings:
         key = (reading.node, reading.index)
@@ -48,12 +56,20 @@ def joined(gpus: Sequence[Gpu], readings: Iterable[Reading]) -> tuple[Gpu, ...]:
             newest[key] = reading
     if not newest:
         return tuple(gpus)
-    return tuple(_measured(g, newest.get((g.node, g.index))) for g in gpus)
+    sources: dict[str, set[str]] = {}
+    places = [(n.name, n.source) for n in nodes] + [(g.node, g.source) for g in gpus]
+    for name, source in places:
+        sources.setdefault(name, set()).add(source)
+    return tuple(_measured(g, newest.get((g.node, g.index)), sorted(sources[g.node])) for g in gpus)
 
 
-def _measured(gpu: Gpu, reading: Reading | None) -> Gpu:
+def _measured(gpu: Gpu, reading: Reading | None, sources: Sequence[str]) -> Gpu:
     if reading is None:
         return gpu
+    if len(sources) > 1:
+        return replace(
+            gpu, how=f"not measured: the sources {', '.join(sources)} all have a node {gpu.node}"
+        )
     return replace(
         gpu,
         uuid=reading.uuid or gpu.uuid,

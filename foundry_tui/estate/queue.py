@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -41,13 +41,12 @@ class Queue:
     read_at: datetime | None = None
 
 
-def with_use(
-    queues: Iterable[Queue], runs: Iterable[Run], now: datetime, *, used: Mapping[str, int] | None
-) -> tuple[Queue, ...]:
+def with_use(queues: Iterable[Queue], runs: Iterable[Run], now: datetime) -> tuple[Queue, ...]:
     """Queues with allocated, requested, running, waiting and the oldest wait counted from runs.
 
-    A run that may start in several queues waits in each of them. `used` maps a run id to the
-    thousandths of GPU that it holds; a run that is missing there counts with its request.
+    A run that may start in several queues waits in each of them. What a run holds is what it asked
+    for. One run with an unknown amount makes a sum unknown; one with an unknown wait is left out
+    of the oldest.
     """
     held: dict[str, int | None] = {}
     asked: dict[str, int | None] = {}
@@ -57,16 +56,16 @@ def with_use(
     for run in runs:
         amount = run.request.gpu_milli
         if run.state in HOLDING:
-            amount = amount if used is None else used.get(run.id, amount)
             for name in run.queues[:1]:
                 running[name] = running.get(name, 0) + 1
                 held[name] = _plus(held.get(name, 0), amount, 1)
         elif run.state is RunState.PENDING:
-            waited = run.wait_s(now) or 0.0
+            waited = run.wait_s(now)
             for name in run.queues:
                 waiting[name] = waiting.get(name, 0) + run.count
                 asked[name] = _plus(asked.get(name, 0), amount, run.count)
-                oldest[name] = max(oldest.get(name, 0.0), waited)
+                if waited is not None:
+                    oldest[name] = max(oldest.get(name, 0.0), waited)
     return tuple(
         replace(
             queue,

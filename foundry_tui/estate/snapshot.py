@@ -1,8 +1,8 @@
 """A snapshot: the whole estate at one moment, and its file.
 
-The file is one JSON object with the record fields of the command line, so that a saved estate is
-read with the same words as live output. Text in a file comes from outside like any other: it goes
-through the safe-text door when the file holds anything but plain printable ASCII.
+The file is one JSON object with the nouns' own fields, which are not those of the command line's
+records. Text in a file comes from outside like any other: it goes through the safe-text door when
+the file holds anything but plain printable ASCII.
 """
 
 from __future__ import annotations
@@ -24,6 +24,21 @@ if TYPE_CHECKING:
 
 SCHEMA = "foundry.snapshot/1"
 _OURS = b'{"schema":"foundry.snapshot/1",'
+_TIMES = {
+    "sources": ("read_at",),
+    "nodes": ("reason_since", "read_at"),
+    "gpus": ("idle_since", "read_at"),
+    "queues": ("read_at",),
+    "runs": (
+        "submitted_at",
+        "eligible_at",
+        "started_at",
+        "ended_at",
+        "ends_by",
+        "estimated_start_at",
+        "read_at",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +76,15 @@ def decode(data: bytes) -> Snapshot:
     """Read a snapshot file.
 
     Raises:
-        SnapshotError: the bytes are no JSON, of another schema, or a field has a wrong type.
+        SnapshotError: the bytes are no JSON, of another schema, or a field has a wrong type; a
+            time without its zone is one.
     """
+    snapshot = _decoded(data)
+    _check_zones(snapshot)
+    return snapshot
+
+
+def _decoded(data: bytes) -> Snapshot:
     import msgspec
 
     try:
@@ -77,6 +99,24 @@ def decode(data: bytes) -> Snapshot:
         raise SnapshotError(f"not a snapshot file of foundry: {error}") from error
     except UnicodeDecodeError as error:
         raise SnapshotError(f"not a snapshot file of foundry: {error}") from error
+    except RecursionError as error:
+        raise SnapshotError("not a snapshot file of foundry: it is nested too deep") from error
+
+
+def _check_zones(snapshot: Snapshot) -> None:
+    """Refuse a time without a zone: no age could be told from it, and arithmetic on it fails."""
+    if snapshot.generated_at.tzinfo is None:
+        raise _no_zone("generated_at", snapshot.generated_at)
+    for nouns, times in _TIMES.items():
+        for number, noun in enumerate(getattr(snapshot, nouns)):
+            for name in times:
+                time = getattr(noun, name)
+                if time is not None and time.tzinfo is None:
+                    raise _no_zone(f"{nouns}[{number}].{name}", time)
+
+
+def _no_zone(where: str, time: datetime) -> SnapshotError:
+    return SnapshotError(f"{where}: {time.isoformat()} has no time zone; write it with a Z for UTC")
 
 
 def _suspect(data: bytes) -> bool:

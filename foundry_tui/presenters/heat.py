@@ -46,6 +46,6 @@ def heat(gpus: Iterable[Gpu], count: int, *, placeable: bool) -> SafeText:
 
 def legend(shown: Iterable[str]) -> str:
     """The meaning of the glyphs that occur in the shown texts; empty without any."""
-    glyphs = {"0" if c.isdigit() else c for text in shown for c in text}
+    glyphs = {"0" if c in "0123456789" else c for text in shown for c in text}
     words = [meaning for key, meaning in LEGEND.items() if key in glyphs]
     return f"GPUs: {', '.join(words)}" if words else ""

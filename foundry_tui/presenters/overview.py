@@ -56,9 +56,14 @@ def overview(seen: Snapshot, *, now: datetime, style: Style) -> str:
     lines = wrap(f"foundry, {units.when(now)}", style.width)
     for note in seen.partial:
         lines += wrap(f"note: {note}", style.width, rest="  ")
-    blocks = (_sources, _totals, _queues, _waiting, _idle)
-    for block in blocks:
-        drawn = block(seen, now, style)
+    blocks = (
+        _sources(seen, now, style),
+        _totals(seen, style),
+        _queues(seen, style),
+        _waiting(seen, now, style),
+        _idle(seen, now, style),
+    )
+    for drawn in blocks:
         if drawn:
             lines += ["", *drawn]
     return finish(lines, style)
@@ -80,7 +85,7 @@ def _sources(seen: Snapshot, now: datetime, style: Style) -> list[str]:
     return draw(SOURCES, rows, style).lines
 
 
-def _totals(seen: Snapshot, now: datetime, style: Style) -> list[str]:
+def _totals(seen: Snapshot, style: Style) -> list[str]:
     gpus = gpu_totals(seen.nodes, seen.gpus)
     words = [
         f"{units.gpus(gpus.total_milli)}: {units.gpus(gpus.allocated_milli)} allocated",
@@ -112,10 +117,19 @@ def _use(gpus: totals.GpuTotals) -> str:
     if not gpus.measured_count and not gpus.idle_count:
         return "idle while allocated: unknown, no allocated GPU is measured"
     known = f"{gpus.measured_count} of {gpus.allocated_count} allocated GPUs are measured"
-    return f"idle while allocated: {gpus.idle_count} ({known})"
+    if gpus.at_zero_count <= gpus.idle_count:
+        return f"idle while allocated: {gpus.idle_count} ({known})"
+    since = (
+        f"for {gpus.idle_count} it is known since when"
+        if gpus.idle_count
+        else ("since when is unknown")
+    )
+    return (
+        f"allocated and at 0-{totals.AT_ZERO_PCT:g} % now: {gpus.at_zero_count}, {since} ({known})"
+    )
 
 
-def _queues(seen: Snapshot, now: datetime, style: Style) -> list[str]:
+def _queues(seen: Snapshot, style: Style) -> list[str]:
     busy = [q for q in seen.queues if q.waiting != 0 or q.running != 0]
     busy.sort(key=lambda q: (-(q.waiting or 0), -(q.running or 0), q.source, q.name))
     several = len({q.source for q in seen.queues}) > 1

@@ -69,16 +69,18 @@ def finish(lines: Iterable[str], style: Style) -> str:
 def wrap(text: str, width: int, *, first: str = "", rest: str = "") -> list[str]:
     """`text`, made safe, in lines of at most `width` cells, broken at spaces where possible.
 
-    `first` stands before the first line and `rest` before the others.
+    `first` stands before the first line and `rest`, which is blank and takes at most half of a
+    line, before the others. Where the words have no room beside `first`, it stands alone.
     """
+    rest = rest[: width // 2]
     lines: list[str] = []
     line, used = first, cells(SafeText(first))
     start = used
-    for word in _words(text, max(1, width - max(start, cells(SafeText(rest))))):
+    for word in _words(text, max(1, width - len(rest))):
         gap = 1 if used > start else 0
-        if gap and used + gap + cells(word) > width:
+        if used + gap + cells(word) > width and (gap or start > len(rest)):
             lines.append(line)
-            line, used = rest, cells(SafeText(rest))
+            line, used = rest, len(rest)
             start, gap = used, 0
         line += " " * gap + word
         used += gap + cells(word)

@@ -11,6 +11,9 @@ from foundry_tui.estate.gpu import WHOLE_MILLI, Gpu
 from foundry_tui.estate.node import Node, NodeState
 from foundry_tui.estate.run import Placement, Run, RunState
 
+AT_ZERO_PCT = 1.0
+"""Per cent: a GPU whose utilisation is at most this does nothing now."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuTotals:
@@ -18,7 +21,8 @@ class GpuTotals:
 
     Out of service is what is not allocated on a node that takes no work; unknown is what nobody
     told the tenants of. `allocated_count` counts the devices with a tenant, `measured_count` those
-    of them with a reading, and `idle_count` those that are known to do nothing.
+    of them with a reading, `at_zero_count` those of them that do nothing now (`AT_ZERO_PCT`), and
+    `idle_count` those of which it is known since when. A single reading tells only of now.
     """
 
     total_milli: int
@@ -28,6 +32,7 @@ class GpuTotals:
     unknown_milli: int
     allocated_count: int
     measured_count: int
+    at_zero_count: int
     idle_count: int
 
 
@@ -43,7 +48,7 @@ class Idle:
 
 def gpu_totals(nodes: Iterable[Node], devices: Iterable[Gpu]) -> GpuTotals:
     """Add up the GPUs; devices that a node counts and nobody describes are unknown."""
-    allocated = free = out = unknown = held = measured = idle_count = 0
+    allocated = free = out = unknown = held = measured = at_zero = idle_count = 0
     placeable: dict[tuple[str, str], bool] = {}
     missing: dict[tuple[str, str], int] = {}
     for node in nodes:
@@ -65,6 +70,7 @@ def gpu_totals(nodes: Iterable[Node], devices: Iterable[Gpu]) -> GpuTotals:
         if used:
             held += 1
             measured += gpu.util_pct is not None
+            at_zero += gpu.util_pct is not None and gpu.util_pct <= AT_ZERO_PCT
             idle_count += gpu.idle_since is not None
     unknown += sum(WHOLE_MILLI * count for count in missing.values() if count > 0)
     return GpuTotals(
@@ -75,6 +81,7 @@ def gpu_totals(nodes: Iterable[Node], devices: Iterable[Gpu]) -> GpuTotals:
         unknown_milli=unknown,
         allocated_count=held,
         measured_count=measured,
+        at_zero_count=at_zero,
         idle_count=idle_count,
     )
 

@@ -76,6 +76,31 @@ def test_without_readings_idleness_is_unknown_not_zero() -> None:
     assert "IDLE, ALLOCATED" not in text
 
 
+def test_a_reading_of_zero_without_its_start_is_not_called_busy() -> None:
+    live = tuple(replace(g, idle_since=None) for g in GPUS)
+    sums = totals.gpu_totals(NODES, live)
+    assert (sums.at_zero_count, sums.idle_count) == (2, 0)
+    text = overview(replace(SNAPSHOT, gpus=live), now=NOW, style=Style(width=120))
+    assert (
+        "allocated and at 0-1 % now: 2, since when is unknown "
+        "(8 of 13 allocated GPUs are measured)" in text
+    )
+    half = tuple(replace(g, idle_since=None) if g.index == 6 else g for g in GPUS)
+    text = overview(replace(SNAPSHOT, gpus=half), now=NOW, style=Style(width=120))
+    assert "allocated and at 0-1 % now: 2, for 1 it is known since when (8 of 13" in text
+
+
+def test_only_allocated_devices_at_most_at_the_threshold_count_as_at_zero() -> None:
+    mine = Tenant("lab/1", 1000)
+    seen = (
+        gpu("a02", 0, mine, util_pct=totals.AT_ZERO_PCT),
+        gpu("a02", 1, mine, util_pct=totals.AT_ZERO_PCT + 0.1),
+        gpu("a02", 2, mine),
+        gpu("a02", 3, util_pct=0.0),
+    )
+    assert totals.gpu_totals((), seen).at_zero_count == 1
+
+
 def test_what_is_missing_is_told() -> None:
     text = overview(replace(SNAPSHOT, partial=("lab: as last read",)), now=NOW, style=Style())
     assert "note: lab: as last read" in text
@@ -96,7 +121,8 @@ def test_gpu_totals_add_up() -> None:
     parts = (sums.allocated_milli, sums.free_milli, sums.out_of_service_milli, sums.unknown_milli)
     assert parts == (12_750, 2_250, 4_000, 1_000)
     assert sums.total_milli == sum(parts)
-    assert (sums.allocated_count, sums.measured_count, sums.idle_count) == (13, 8, 2)
+    assert (sums.allocated_count, sums.measured_count) == (13, 8)
+    assert (sums.at_zero_count, sums.idle_count) == (2, 2)
 
 
 def test_devices_that_a_node_counts_and_nobody_describes_are_unknown() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scheduler_sim.cluster import Cluster, NodeSpec, Request
 from scheduler_sim.fragmentation import Mix
-from scheduler_sim.policies import Fgd, best_fit, fgd
+from scheduler_sim.policies import Fgd, best_fit
 from tests.scheduler_sim import reference
 from tests.scheduler_sim.strategies import clusters, mixes, requests
 
@@ -25,7 +25,7 @@ def test_best_fit_is_the_published_one(cluster: Cluster, request: Request) -> No
 @given(clusters(), requests, mixes)
 def test_fgd_is_the_published_one(cluster: Cluster, request: Request, mix: Mix) -> None:
     expected = reference.fgd(cluster, request, mix)
-    choice = fgd(cluster, request, mix)
+    choice = Fgd(cluster, mix).choose(request)
     found = None if choice is None else (choice.node, list(choice.gpus), choice.score)
     assert found == expected
 
@@ -38,7 +38,7 @@ def test_remembered_scores_are_those_of_a_fresh_look(
     policy, placed = Fgd(cluster, mix), []
     for turn, request in enumerate(asked):
         choice = policy.choose(request)
-        assert choice == fgd(cluster, request, mix)
+        assert choice == Fgd(cluster, mix).choose(request)
         if choice is not None:
             placed.append(cluster.place(choice.node, choice.gpus, request))
         if placed and turn % 3 == 2:
@@ -55,7 +55,7 @@ def test_only_allowed_nodes_are_chosen(
     size = len(cluster.nodes)
     allowed = np.array(data.draw(st.lists(st.booleans(), min_size=size, max_size=size)))
     open_ = [n for n in range(size) if allowed[n] and reference.fits(cluster, n, request)]
-    for choice in (best_fit(cluster, request, allowed), fgd(cluster, request, mix, allowed)):
+    for choice in (best_fit(cluster, request, allowed), Fgd(cluster, mix).choose(request, allowed)):
         assert (choice.node in open_) if choice is not None else not open_
 
 
@@ -63,7 +63,7 @@ def test_ties_go_to_the_first_node_and_the_first_gpu() -> None:
     cluster = Cluster([NodeSpec(n, 4, "A100", 64_000, 1000) for n in ("z", "a")])
     for choice in (
         best_fit(cluster, Request(gpus=1, gpu_milli=500)),
-        fgd(cluster, Request(gpus=1, gpu_milli=500), Mix((Request(gpus=1),), (1,))),
+        Fgd(cluster, Mix((Request(gpus=1),), (1,))).choose(Request(gpus=1, gpu_milli=500)),
     ):
         assert choice is not None
         assert (choice.node, choice.gpus) == (0, (0,))
@@ -73,6 +73,6 @@ def test_a_share_joins_a_share_so_that_whole_gpus_stay_whole() -> None:
     cluster = Cluster([NodeSpec("n", 4, "A100", 64_000, 1000)])
     cluster.place(0, [2], Request(gpus=1, gpu_milli=500))
     mix = Mix((Request(gpus=1), Request(gpus=1, gpu_milli=500)), (3, 1))
-    choice = fgd(cluster, Request(gpus=1, gpu_milli=500), mix)
+    choice = Fgd(cluster, mix).choose(Request(gpus=1, gpu_milli=500))
     assert choice is not None
     assert choice.gpus == (2,)

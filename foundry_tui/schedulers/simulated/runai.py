@@ -163,7 +163,6 @@ class RunaiManners(RunaiActs):
             ),
             runs,
             now,
-            used=None,
         )
         names = dict.fromkeys(DEPARTMENTS.values())
         return (

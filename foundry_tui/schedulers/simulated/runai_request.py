@@ -140,7 +140,7 @@ def _milli(text: str) -> int:
 
 def _number(words: Mapping[str, str], name: str, default: int, *, most: int) -> int:
     text = words.get(name, str(default))
-    if not text.isdigit() or not 0 < int(text) <= most:
+    if not (text.isdecimal() and text.isascii()) or not 0 < int(text) <= most:
         raise ValueError(f"400 {name}: a whole number of 1..{most}, not {text!r}")
     return int(text)
 

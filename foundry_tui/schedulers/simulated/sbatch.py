@@ -101,7 +101,8 @@ def _array(text: str) -> tuple[tuple[int, ...], int]:
         tasks.extend(range(int(found[1]), int(found[2] or found[1]) + 1, int(found[3] or 1) or 1))
     if not tasks:
         raise ValueError("Invalid job array specification")
-    return tuple(sorted(set(tasks))), int(throttle) if throttle.isdigit() else 0
+    most = int(throttle) if throttle.isdecimal() and throttle.isascii() else 0
+    return tuple(sorted(set(tasks))), most
 
 
 def _dependency(text: str) -> str | None:

@@ -135,7 +135,7 @@ class SlurmManners(SlurmActs):
             )
             for q in engine.spec.queues
         )
-        return with_use(partitions, runs, now, used=None)
+        return with_use(partitions, runs, now)
 
     def details(self, run: Run) -> dict[str, SafeText]:
         """The job as `scontrol show job` would describe it; empty for an unknown one."""

@@ -12,7 +12,7 @@ from scheduler_sim.jobs import JobSpec
 
 
 def _whole(name: str, value: str) -> int:
-    if not value.isdigit() or not int(value):
+    if not (value.isdecimal() and value.isascii()) or not int(value):
         raise ValueError(f"{name}: a whole number above 0 is needed, not {value!r}")
     return int(value)
 

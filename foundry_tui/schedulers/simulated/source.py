@@ -224,9 +224,10 @@ class SimulatedSource(ABC):
              refusal: str | None) -> PreviewItem:  # fmt: skip
         """One line of a preview; the runs of others are refused, as this user is no operator."""
         loss = None
-        if run is not None and isinstance(act, Cancel | Requeue) and run.started_at:
+        milli = run.request.gpu_milli if run else None
+        if run and milli is not None and isinstance(act, Cancel | Requeue) and run.started_at:
             held_s = 0.0 if run.ended_at else (self.now() - run.started_at).total_seconds()
-            loss = held_s * (run.request.gpu_milli or 0) / 1000
+            loss = held_s * milli / 1000
         native = self.native(target)
         unseen = run is None and refusal is None
         return PreviewItem(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from foundry_tui.estate.acts import Act, Preview, Receipt
 from foundry_tui.estate.queue import Queue, with_use
 from foundry_tui.estate.rights import Rights
-from foundry_tui.estate.run import HOLDING, Run, run_id
+from foundry_tui.estate.run import Run, run_id
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.estate.text import SafeText, safe
@@ -138,7 +138,6 @@ class SlurmAdapter:
         runs = to_runs(table, self.name, now, worth)
         ids = {row.job_id: run_id(self.name, native_id(row, array_part(row))) for row in table.rows}
         held = nodes.tenants(((ids[j], h) for j, h in table.held.items()), worth)
-        used = {r.id: r.request.gpu_milli for r in runs if r.state in HOLDING}
         slow = took_s > self._slow_after_s
         return Snapshot(
             generated_at=now,
@@ -155,12 +154,7 @@ class SlurmAdapter:
             gpus=tuple(
                 g for n in raw for g in nodes.to_gpus(n, held.get(n.name, {}), self.name, now)
             ),
-            queues=with_use(
-                queues,
-                runs,
-                now,
-                used={k: v for k, v in used.items() if v is not None},
-            ),
+            queues=with_use(queues, runs, now),
             runs=runs,
         )
 

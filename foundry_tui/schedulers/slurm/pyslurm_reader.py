@@ -16,7 +16,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,7 @@ from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.process import Completed, ProcessError, run
 from foundry_tui.schedulers.ports import Denied, SchedulerError, Unavailable
 from foundry_tui.schedulers.slurm.dialects import utc_text
-from foundry_tui.schedulers.slurm.hostlist import numbers
-from foundry_tui.schedulers.slurm.rows import Held, JobRow, JobTable
-from foundry_tui.schedulers.slurm.tres import SHARES
+from foundry_tui.schedulers.slurm.rows import JobRow, JobTable
 
 ASKED = "pyslurm"
 WORKER = Path(__file__).with_name("pyslurm_worker.py")
@@ -55,14 +52,12 @@ def available(timeout_s: float = 10.0) -> str | None:
     return None
 
 
-def read_jobs(conf: str | None, timeout_s: float, *, layout_of: Iterable[str] = ()) -> JobTable:
-    """Every job that the controller lists.
+def read_jobs(conf: str | None, timeout_s: float) -> JobTable:
+    """Every job that the controller lists; the devices that they hold are read elsewhere.
 
     Args:
         conf: configuration file of the cluster; None lets libslurm find it.
         timeout_s: seconds for all of it.
-        layout_of: running jobs whose devices are wanted, one more call each; a job that has
-            ended since is left out.
 
     Raises:
         NotUsable: pyslurm is not installed or does not fit the site's libslurm.
@@ -74,11 +69,9 @@ def read_jobs(conf: str | None, timeout_s: float, *, layout_of: Iterable[str] = 
         raise Unavailable(
             ASKED, f"the configuration file {safe(conf)} does not exist", "set `conf`"
         )
-    request = {"want": "jobs", "layout_of": [int(job) for job in layout_of]}
-    answer = _ask(request, {"SLURM_CONF": conf} if conf else {}, timeout_s)
+    answer = _ask({"want": "jobs"}, {"SLURM_CONF": conf} if conf else {}, timeout_s)
     try:
-        held = {job: _held(layout) for job, layout in answer["layouts"].items()}
-        return JobTable(tuple(_row(job) for job in answer["jobs"]), held)
+        return JobTable(tuple(_row(job) for job in answer["jobs"]))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         words = safe(f"the worker's answer has an unknown shape: {error!r}")
         raise Unavailable(ASKED, words, _HINT) from error
@@ -168,17 +161,3 @@ def _task(job: dict[str, Any]) -> str:
     if waiting is None:
         return "0"
     return f"{waiting}%{parallel}" if parallel else str(waiting)
-
-
-def _held(layout: dict[str, Any]) -> tuple[Held, ...]:
-    """A layout per node; shards come as a bare number, without the devices they sit on."""
-    found = []
-    for node, part in layout.items():
-        for key, value in part["gres"].items():
-            name, _, model = key.partition(":")
-            told = isinstance(value, dict)
-            count = value["count"] if told else value
-            if name in SHARES and count:
-                indices = numbers(value["indexes"]) if told else None
-                found.append(Held(node, name, model or None, count, indices))
-    return tuple(found)

@@ -4,9 +4,9 @@ pyslurm has no place in the program's own process: it holds the GIL for a whole 
 slurmctld hangs), prints from C, ends the process when there is no configuration, and can crash
 it. This file imports nothing else of ours, so that the worker starts fast and from anywhere.
 
-Requests: `{"want": "version"}`, or `{"want": "jobs", "layout_of": [17]}`. Answers: `{"version"}`,
-`{"jobs", "layouts"}`, or `{"error", "message", "errno"}` with `error` one of missing, mismatch,
-rpc, failed. The names are those of pyslurm 25.11.
+Requests: `{"want": "version"}` or `{"want": "jobs"}`. Answers: `{"version"}`, `{"jobs"}`, or
+`{"error", "message", "errno"}` with `error` one of missing, mismatch, rpc, failed. The names are
+those of pyslurm 25.11.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 PLAIN = (
@@ -68,8 +67,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if request["want"] == "version":
             return {"version": str(pyslurm.__version__)}
-        jobs = [_job(job) for job in pyslurm.Jobs.load().values()]
-        return {"jobs": jobs, "layouts": _layouts(pyslurm, request["layout_of"])}
+        return {"jobs": [_job(job) for job in pyslurm.Jobs.load().values()]}
     except pyslurm.RPCError as error:
         return {"error": "rpc", "message": str(error.msg), "errno": error.errno}
     except Exception as error:  # whatever pyslurm raises must reach the reader as an answer
@@ -113,19 +111,6 @@ def _dependency(found: dict[str, Any] | None) -> str:
     if found.get("singleton"):
         words.append("singleton")
     return ("?" if found.get("satisfy") == "any" else ",").join(words)
-
-
-def _layouts(pyslurm: Any, ids: Iterable[int]) -> dict[str, Any]:
-    """What each of these jobs holds per node: one call to the controller per job."""
-    found = {}
-    for wanted in ids:
-        try:
-            job = pyslurm.Job.load(wanted)
-        except pyslurm.RPCError:  # it may have ended since the list was read
-            continue
-        if job.id == wanted:  # the id of an array can bring another of its tasks
-            found[str(wanted)] = job.get_resource_layout_per_node()
-    return found
 
 
 if __name__ == "__main__":

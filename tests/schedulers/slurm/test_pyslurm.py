@@ -11,7 +11,7 @@ from foundry_tui.schedulers.ports import Denied, SchedulerError, Unavailable
 from foundry_tui.schedulers.slurm import pyslurm_reader
 from foundry_tui.schedulers.slurm.jobs import to_runs
 from foundry_tui.schedulers.slurm.pyslurm_reader import NotUsable, available, read_jobs
-from foundry_tui.schedulers.slurm.rows import Held, JobRow
+from foundry_tui.schedulers.slurm.rows import JobRow
 
 STANDIN = Path(__file__).parent / "standin"
 TIMEOUT_S = 30.0
@@ -76,25 +76,16 @@ def test_rows(conf: Path) -> None:
 
 
 def test_the_runs_are_those_of_the_other_readers(conf: Path) -> None:
-    table = read_jobs(str(conf), TIMEOUT_S, layout_of=["101"])
+    table = read_jobs(str(conf), TIMEOUT_S)
+    assert table.held == {}
     runs = {run.native_id: run for run in to_runs(table, "s", datetime.now(UTC), {})}
     assert set(runs) == {"101", "102", "103_0", "103_1", "103_[2-9%2]"}
     assert (runs["101"].request.gpu_count, runs["101"].request.gpu_model) == (3, "h100")
-    assert [(p.node, p.gpus) for p in runs["101"].placement] == [("h1", (0, 1)), ("h2", (4,))]
+    assert [(p.node, p.gpus) for p in runs["101"].placement] == [("h1", None), ("h2", None)]
     assert runs["102"].held
     assert runs["102"].name_raw == b"bad\xff\xfe\nname"
     assert runs["102"].submit_token == "0a1b2c3d"
     assert runs["103_[2-9%2]"].count == 8
-
-
-def test_layouts_only_of_the_jobs_asked_for(conf: Path) -> None:
-    assert read_jobs(str(conf), TIMEOUT_S).held == {}
-    # 999 has ended since; the id of the array brings another of its tasks.
-    table = read_jobs(str(conf), TIMEOUT_S, layout_of=["101", "105", "999", "103"])
-    assert table.held == {
-        "101": (Held("h1", "gpu", "h100", 2, (0, 1)), Held("h2", "gpu", "h100", 1, (4,))),
-        "105": (Held("h1", "shard", None, 2, None),),
-    }
 
 
 def test_available() -> None:
@@ -170,7 +161,7 @@ def test_missing_configuration_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_answer_of_unknown_shape(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = conf.parent / "worker.py"
-    worker.write_text('print(\'{"jobs": [{}], "layouts": {}}\')\n')
+    worker.write_text("print('{\"jobs\": [{}]}')\n")
     monkeypatch.setattr(pyslurm_reader, "WORKER", worker)
     with pytest.raises(Unavailable, match="unknown shape: KeyError\\('id'\\)"):
         read_jobs(str(conf), TIMEOUT_S)

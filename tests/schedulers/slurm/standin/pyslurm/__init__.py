@@ -67,7 +67,6 @@ class Job:
     def __init__(self, job_id: int, **known: Any) -> None:
         self.id = job_id
         self.raw_name: bytes = b"train"
-        self.layout: dict[str, Any] = {}
         self.state, self.state_reason = "RUNNING", None
         self.user_name, self.account, self.partition = "ada", "ml", "gpu"
         self.qos, self.priority = "normal", 4000
@@ -99,16 +98,6 @@ class Job:
     def name(self) -> str:
         return self.raw_name.decode()
 
-    @staticmethod
-    def load(job_id: int) -> Job:
-        if job_id == 999:
-            raise RPCError(2017, "Invalid job id specified")
-        # The id of an array brings its first record, whichever that is.
-        return _JOBS[105 if job_id == 103 else job_id]
-
-    def get_resource_layout_per_node(self) -> dict[str, Any]:
-        return self.layout
-
 
 def _running(job_id: int, **known: Any) -> Job:
     return Job(job_id, start_time=NOW, end_time=NOW + 3600, **known)
@@ -132,13 +121,6 @@ _JOBS = {
             constraints=["nvlink", "big"],
             requested_tres=TrackableResources(4, 8000, gpu=3),
             allocated_tres=TrackableResources(4, 8000, gpu=3, gpu__h100=3),
-            layout={
-                "h1": {"gres": {"gpu:h100": {"count": 2, "indexes": "0-1"}}, "memory": 4000},
-                "h2": {
-                    "gres": {"gpu:h100": {"count": 1, "indexes": "4"}, "nic": 1, "mps": 0},
-                    "memory": 4000,
-                },
-            },
         ),
         Job(
             102,
@@ -159,7 +141,6 @@ _JOBS = {
             allocated_nodes="h1",
             requested_tres=TrackableResources(1, 1000, shard=2),
             allocated_tres=TrackableResources(1, 1000, shard=2),
-            layout={"h1": {"gres": {"shard": 2}, "memory": 1000}},
         ),
         _running(106, raw_name=b"sweep", array_id=103, array_task_id=1, allocated_nodes="h1"),
         Job(
