@@ -159,6 +159,8 @@ BAD = {
     "[runai.p]\nurl = 'https://a b'": ("runai.p.url", "https://a b", "https://"),
     "[runai.p]\nurl='http://h'\ncredential_command=[]": ("credential_command", "list", "program"),
     "[runai.p]\nurl='http://h'\ncredential_command=[1]": ("credential_command", "list", "program"),
+    "[keys]\nquit = 'q'": ("keys", "unknown key", "one of read_only"),
+    "[slurm.a]\npoll_s = 45": ("slurm.a.poll_s", "unknown key", "one of conf"),
     "[telemetry.t]": ("telemetry.t.kind", "nothing", '"nvml", "agents", "prometheus"'),
     "[telemetry.t]\nkind = 'prometheus'": ("telemetry.t.url", "nothing", "Prometheus server"),
     "[telemetry.t]\nkind='agents'\nurl='http://h'": ("telemetry.t.url", "http://h", "{node}"),
@@ -230,6 +232,12 @@ def test_too_low_an_interval_is_raised_to_the_floor_with_a_warning(read: Read) -
     assert loaded.config.intervals.refresh_s == 10.0
     assert len(loaded.warnings) == 1
     assert "intervals.refresh_s: 1 is below the floor, 10 is used" in loaded.warnings[0]
+
+
+def test_slurm_is_given_longer_than_its_own_message_timeout_of_ten_seconds(read: Read) -> None:
+    loaded = read("[slurm.a]\n")
+    assert loaded.config.slurm[0].timeout_s == 12.0
+    assert loaded.warnings == ()
 
 
 def test_a_named_file_must_exist(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_a_snapshot_survives_its_file() -> None:
 @pytest.mark.parametrize("escape", [b"", b"\\u0041"])
 def test_json_that_is_nested_too_deep_is_refused(escape: bytes) -> None:
     deep = b"[" * 200_000 + b"]" * 200_000
-    head = b'{"schema":"%s","x":"%s","nodes":' % (SCHEMA.encode(), escape)
+    head = b'{"schema":"%s","y":"%s","x":' % (SCHEMA.encode(), escape)
     with pytest.raises(SnapshotError, match="nested too deep"):
         decode(head + deep + b"}")
 

@@ -131,7 +131,7 @@ def body(act: Submit, spec: JobSpec, token: str) -> str:
 def _milli(text: str) -> int:
     try:
         milli = round(float(text) * WHOLE_MILLI)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for `inf`
         milli = 0
     if not 1 <= milli <= WHOLE_MILLI:
         raise ValueError(f"400 compute.gpuPortionRequest: more than 0 and at most 1, not {text!r}")

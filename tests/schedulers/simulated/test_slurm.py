@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -220,6 +221,21 @@ def test_the_runs_of_others_are_not_ours_to_change(slurm: SlurmManners) -> None:
     assert run(slurm, theirs.native_id).state is RunState.RUNNING
 
 
+def test_a_loss_of_an_unknown_share_is_unknown(slurm: SlurmManners) -> None:
+    mine = first(slurm, RunState.RUNNING, user="ada")
+    act = Cancel(source=slurm.name, runs=(mine.id,))
+    assert (slurm.preview(act, (mine,), "t").items[0].loss_gpu_s or 0.0) > 0.0
+    unclear = replace(mine, request=replace(mine.request, gpu_milli=None))
+    assert slurm.preview(act, (unclear,), "t").items[0].loss_gpu_s is None
+
+
+def test_a_throttle_that_is_no_number_is_none(slurm: SlurmManners) -> None:
+    receipt = submit(slurm, "--hold", "--array=1-3%²")
+    assert receipt.status is ReceiptStatus.DONE
+    (waits,) = [r for r in slurm.snapshot().runs if r.array and r.array.job_id == receipt.target]
+    assert waits.array is not None and waits.array.tasks == "1-3"
+
+
 def test_hold_release_and_their_refusals(slurm: SlurmManners) -> None:
     waits = run(slurm, submit(slurm, "--hold").target)
     assert (waits.held, waits.reason, waits.priority) == (True, "JobHeldUser", 0)
@@ -259,6 +275,7 @@ def test_a_changed_run_shows_its_new_words(slurm: SlurmManners) -> None:
         ("queue", "nowhere"),
         ("qos", "best"),
         ("nodes", "0"),
+        ("nodes", "²"),
         ("gpus", "none"),
         ("time_limit_s", "soon"),
         ("nodelist", "h99"),
