@@ -15,7 +15,7 @@ def imported(*args: str) -> set[str]:
     """The top-level modules that a command has imported when it ends."""
     code = (
         "import sys; from foundry_tui.cli import main; "
-        f"main({list(args)!r}); sys.stderr.write(' '.join(sys.modules))"
+        f"assert main({list(args)!r}) == 0; sys.stderr.write(' '.join(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     return {name.partition(".")[0] for name in done.stderr.decode().split()}
