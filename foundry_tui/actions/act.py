@@ -16,7 +16,6 @@ from foundry_tui.estate.acts import (
     Hold,
     Preview,
     Receipt,
-    ReceiptStatus,
     Release,
     Requeue,
     Submit,
@@ -89,6 +88,11 @@ def _answers(snapshot: Snapshot, source: str) -> None:
 
 
 def _may_change(site: Site, verb: str) -> None:
+    if site.unasked:
+        raise SourceMissing(
+            f"{verb}: no scheduler was found on this host, and nothing was sent; `foundry doctor` "
+            "says why, --demo plays on the simulated estate"
+        )
     if site.options.read_only or site.config.read_only:
         raise ActionError(
             f"{verb}: read-only, nothing is changed (--read-only or the configuration)"
@@ -240,10 +244,12 @@ def first_try(site: Site, prepared: Prepared) -> tuple[Record, Receipt] | None:
     wanted = carry.digest(prepared.preview.act)
     now = utc_now()
     try:
-        for record, receipt in carry.settle_open(site.schedulers, site.journal, now):
-            if record.digest == wanted and receipt.status is ReceiptStatus.DONE:
-                return record, receipt
+        carry.settle_open(site.schedulers, site.journal, now)
         for record in site.journal.changes():
+            if record.change.status == carry.FOUND and record.digest == wanted:
+                # Told once: the same submit asked for again after this is meant.
+                site.journal.finish(record.change.id, "done", record.change.receipts)
+                return record, record.change.receipts[0]
             if record.change.status != OPEN or record.digest != wanted or carry.at_work(record):
                 continue
             raise SourceMissing(

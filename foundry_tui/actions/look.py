@@ -129,13 +129,16 @@ def inspect(site: Site, snapshot: Snapshot, run: Run) -> Inspection:
         return Inspection(run=run, details=dict(run.native or {}), missing=(str(error),))
 
 
-def logs(site: Site, run: Run, *, tail_lines: int, errors: bool) -> Log:
+def logs(site: Site, snapshot: Snapshot, run: Run, *, tail_lines: int, errors: bool) -> Log:
     """The end of the run's output.
 
     Raises:
         SchedulerError: the source does not tell where the output is.
     """
-    return site.scheduler(run.source).logs(run, tail_lines=tail_lines, errors=errors)
+    scheduler = site.scheduler(run.source)
+    if _answering(site, snapshot, run) is None:
+        return Log(path=None, reason=f"{run.source} does not answer now")
+    return scheduler.logs(run, tail_lines=tail_lines, errors=errors)
 
 
 def why(site: Site, snapshot: Snapshot, run: Run) -> Why:

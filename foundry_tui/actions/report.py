@@ -36,6 +36,10 @@ def jobs(
         SourceMissing: no accounting answered.
         ActionError: the folder cannot be written.
     """
+    if site.unasked:
+        raise SourceMissing(
+            "report: no scheduler was found on this host; `foundry doctor` says why"
+        )
     if site.saved is not None:
         raise WrongUse("a saved estate (--estate) holds no accounting")
     try:

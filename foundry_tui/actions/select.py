@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from foundry_tui.actions.errors import NothingMatched, WrongUse
+from foundry_tui.actions.errors import NothingMatched, SourceMissing, WrongUse
 from foundry_tui.estate.filter import Field, Filter, FilterError, parse
 from foundry_tui.estate.run import LIVE, Run
+from foundry_tui.estate.snapshot import Snapshot
 
 _WIDE = re.compile(r"(?i)^(all|\*|.*[*?].*)$")
 _SPAN = re.compile(r"^\d+\s*(-|\.\.|:|,)\s*\d+.*$")
 
+
+SCHEDULERS = frozenset({"slurm", "runai", "kai", "simulated"})
+"""Kinds of sources that have runs."""
 
 SHORTEST_PREFIX = 6
 """Letters of a workload's uuid that must be given at least."""
@@ -46,6 +50,23 @@ def resolve(runs: Sequence[Run], references: Iterable[str]) -> tuple[Run, ...]:
         for run in _one(runs, reference.strip()):
             found[run.id] = run
     return tuple(found.values())
+
+
+def resolve_in(snapshot: Snapshot, references: Iterable[str]) -> tuple[Run, ...]:
+    """`resolve` among the runs of a snapshot.
+
+    Raises:
+        WrongUse, NothingMatched: as `resolve`.
+        SourceMissing: no run has this id, but a source is silent that may know it.
+    """
+    try:
+        return resolve(snapshot.runs, references)
+    except NothingMatched as error:
+        silent = [s.name for s in snapshot.sources if not s.usable and s.kind in SCHEDULERS]
+        if silent:
+            words = f"{error}; {', '.join(silent)} does not answer, so it may exist there"
+            raise SourceMissing(words) from error
+        raise
 
 
 def _one(runs: Sequence[Run], reference: str) -> list[Run]:

@@ -144,6 +144,11 @@ class Site:
         return user_name()
 
     @property
+    def unasked(self) -> bool:
+        """Whether the simulated estate is shown only because there is nothing else."""
+        return self.mode == "demo" and not self.options.demo
+
+    @property
     def me(self) -> str:
         """What `user=me` means in a filter."""
         return next((self.user(name) for name in self.schedulers), user_name())

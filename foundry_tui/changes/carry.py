@@ -12,6 +12,7 @@ import secrets
 import socket
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 
 from foundry_tui.estate.acts import (
     INVERSES,
@@ -158,14 +159,18 @@ def settle_open(
         JournalError: the journal cannot be read or written.
     """
     settled = []
+    silent: set[str] = set()
     for record in journal.changes():
         actor = actors.get(record.source)
         if record.change.status != OPEN or actor is None or at_work(record):
             continue
         if record.change.act == "submit" and record.token:
+            if record.source in silent:
+                continue
             try:
                 native = actor.find_submitted(record.token)
             except SchedulerError:
+                silent.add(record.source)
                 continue
             if native is None and young(record, now):
                 # What was sent may still be on its way: that it is not there proves nothing yet.
@@ -191,8 +196,11 @@ def _found(record: Record, native: str | None) -> tuple[str, Receipt]:
         target = record.items[0] if record.items else ""
         return "not_sent", Receipt(target=target, status=ReceiptStatus.REFUSED, message=words)
     words = safe("the program ended before the answer came; found by its submit token")
-    return "done", Receipt(target=native, status=ReceiptStatus.DONE, message=words)
+    return FOUND, Receipt(target=native, status=ReceiptStatus.DONE, message=words)
 
+
+FOUND = "found"
+"""Status of a broken-off submit that had arrived, until the next try of it was told so."""
 
 ON_ITS_WAY_S = 120.0
 """A request can reach its scheduler this long after it was sent; then it is lost."""
@@ -208,12 +216,11 @@ def at_work(record: Record) -> bool:
     if record.who.host != socket.gethostname() or record.who.pid == os.getpid():
         return False
     try:
-        os.kill(record.who.pid, 0)
-    except ProcessLookupError:
+        stat = Path(f"/proc/{record.who.pid}/stat").read_text("utf-8", "replace")
+    except OSError:
         return False
-    except PermissionError:
-        return True
-    return True
+    # proc_pid_stat(5): the state stands behind the name; a zombie is dead.
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def inverse(journal: Journal, record: Record) -> Act:

@@ -10,13 +10,14 @@ import click
 
 from foundry_tui.actions import act
 from foundry_tui.actions.errors import PARTLY, ActionError, NothingMatched, WrongUse
-from foundry_tui.actions.select import compiled, resolve
+from foundry_tui.actions.select import compiled, resolve_in
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command
 from foundry_tui.cli.look import style, told
 from foundry_tui.estate import filter as filters
 from foundry_tui.estate.acts import Change, ReceiptStatus
 from foundry_tui.estate.run import LIVE, Run
+from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.presenters import filterable, records
 from foundry_tui.presenters.changes import journal_text, preview_text, receipts_text
 
@@ -58,26 +59,24 @@ def _verb(verb: str) -> click.Command:
         snapshot = context.site.whole()
         told(snapshot)
         prepared = act.prepare(
-            context.site, verb, snapshot, _selected(context, snapshot.runs, references)
+            context.site, verb, snapshot, _selected(context, snapshot, references)
         )
         return _send(context, prepared, verb, yes=yes, typed=typed, dry_run=dry_run)
 
     return run_act
 
 
-def _selected(
-    context: Context, runs: tuple[Run, ...], references: tuple[str, ...]
-) -> tuple[Run, ...]:
+def _selected(context: Context, snapshot: Snapshot, references: tuple[str, ...]) -> tuple[Run, ...]:
     """Runs by id, or live runs by `--where`; never both, never all by silence."""
     if references and context.where:
         raise WrongUse("name runs by id or select them with --where, not both")
     if references:
-        return resolve(runs, references)
+        return resolve_in(snapshot, references)
     wanted = compiled(context.where, filters.RUN_FIELDS, context.site.me)
     if wanted is None or not (context.where or "").strip():
         raise WrongUse("name at least one run, or select with --where EXPR")
     now = context.site.clock()
-    live = [r for r in runs if r.state in LIVE]
+    live = [r for r in snapshot.runs if r.state in LIVE]
     kept = tuple(r for r in live if wanted.match(filterable.run_fields(r, now)))
     if not kept:
         raise NothingMatched(f"none of {len(live)} live runs matches {context.where!r}")
@@ -168,7 +167,12 @@ cancel, hold, release, requeue = (_verb(v) for v in ("cancel", "hold", "release"
 
 @command(
     "submit",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    # -h would be found in `-ph100` too.
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": ["--help"],
+    },
     options_metavar="[OPTIONS] [SBATCH OPTIONS]",
 )
 @click.option("--source", metavar="NAME", help="Where to submit, when there are several.")

@@ -13,7 +13,7 @@ from foundry_tui.actions.advise import advice
 from foundry_tui.actions.errors import PARTLY, WrongUse
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command
-from foundry_tui.cli.look import style, told, write_atomically
+from foundry_tui.cli.look import age_code, style, told, write_atomically
 from foundry_tui.presenters import csvout, records
 from foundry_tui.presenters.plan import plan_text
 
@@ -54,7 +54,7 @@ def advise(
         output.emit(csvout.to_csv("moves", (records.move_record(m) for m in plan.moves)))
     elif target is None:
         output.emit(plan_text(plan, now=snapshot.generated_at, style=style(context)))
-    return 0
+    return age_code(snapshot)
 
 
 def _moment(text: str, name: str, now: datetime) -> datetime:

@@ -8,7 +8,7 @@ import click
 
 from foundry_tui.actions import look
 from foundry_tui.actions.errors import NothingMatched
-from foundry_tui.actions.select import resolve
+from foundry_tui.actions.select import resolve, resolve_in
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command
 from foundry_tui.cli.look import age_code, style, told
@@ -26,7 +26,7 @@ def chosen(context: Context, references: tuple[str, ...]) -> tuple[Snapshot, tup
     snapshot = context.site.whole()
     told(snapshot)
     try:
-        return snapshot, resolve(snapshot.runs, references)
+        return snapshot, resolve_in(snapshot, references)
     except NothingMatched:
         # The job list forgets what has ended; accounting takes longer, and may be silent.
         rows, notes = look.with_finished(context.site, snapshot, 7 * 86_400.0)
@@ -108,7 +108,7 @@ def logs(context: Context, reference: str, tail: int, errors: bool) -> int:
     if len(runs) > 1:
         ids = ", ".join(r.native_id for r in runs[:5])
         raise click.UsageError(f"{reference} is an array; name one task of it: {ids} …")
-    log = look.logs(context.site, runs[0], tail_lines=max(0, tail), errors=errors)
+    log = look.logs(context.site, snapshot, runs[0], tail_lines=max(0, tail), errors=errors)
     if context.as_json:
         payload = {
             "run": runs[0].id,
@@ -124,5 +124,5 @@ def logs(context: Context, reference: str, tail: int, errors: bool) -> int:
         output.emit("\n".join(log.lines))
     if log.reason:
         output.narrate(f"{log.path or runs[0].id}: {log.reason}")
-        return 1
+        return age_code(snapshot) or 1
     return 0

@@ -147,7 +147,7 @@ def broken_off(journal: Journal, token: str = "t0ken", act: str = "submit") -> N
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("reached", "status"), [(True, "done"), (False, "not_sent")])
+@pytest.mark.parametrize(("reached", "status"), [(True, "found"), (False, "not_sent")])
 def test_a_broken_off_submit_is_settled_by_its_token(
     journal: Journal, clock: Clock, reached: bool, status: str
 ) -> None:

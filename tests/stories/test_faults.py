@@ -247,3 +247,37 @@ def test_a_home_that_cannot_be_written(lab: SlurmLab, on_lab: Foundry, script: S
     answer = on_lab("submit", "-p", "cpu", script())
     assert answer.code == 0, answer.err
     assert "journal is kept in" in answer.err
+
+
+def test_two_broken_off_submits_are_both_found(
+    lab: SlurmLab, on_lab: Foundry, script: Script
+) -> None:
+    first, second = script(name="a.sh"), script(name="b.sh")
+    with lab.controller_hung():
+        for path in (first, second):
+            assert on_lab("submit", "-p", "cpu", path).code == 3
+    until(lambda: _count(lab) == 2, 30, "both submits to come out", 0.2)
+    for path in (first, second):
+        again = on_lab("submit", "-p", "cpu", path)
+        assert (again.code, "not submitted again" in again.err) == (0, True), again
+    assert _count(lab) == 2
+
+
+@pytest.mark.parametrize("option", ["-ph100", "-Jhello"])
+def test_short_options_that_hold_an_h(
+    lab: SlurmLab, on_lab: Foundry, script: Script, option: str
+) -> None:
+    answer = on_lab("submit", "-H", option, script())
+    assert (answer.code, answer.out[:4]) == (0, "lab/")
+    assert _count(lab) == 1
+
+
+def test_nothing_goes_to_a_simulation_that_nobody_asked_for(
+    lab: SlurmLab, foundry: Foundry, on_lab: Foundry, script: Script
+) -> None:
+    assert foundry("submit", script()).code == 3
+    assert foundry("report", "jobs").code == 3
+    on_lab.env["SLURM_CONF"] = "/nowhere/slurm.conf"
+    answer = on_lab("submit", script())
+    assert (answer.code, "/nowhere/slurm.conf" in answer.err) == (3, True)
+    assert on_lab("nodes").code == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import UTC, datetime
 
-from foundry_tui.estate.run import RunState
+from foundry_tui.estate.run import LIVE, RunState
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.estate.usage import Accounting, UsageRecord, Window
 from foundry_tui.schedulers.slurm.commands import Commands
@@ -123,7 +123,7 @@ def _record(row: dict[str, str], source: str) -> UsageRecord:
         memory_bytes=size_bytes(tres.get("mem")),
         time_limit_s=limit_s(row["Timelimit"]),
         suspended_s=_seconds(row["Suspended"]),
-        exit_code=_exit(code[0], code[2]),
+        exit_code=None if state in LIVE else _exit(code[0], code[2]),
         work_dir=safe(row["WorkDir"]) or None,
         submit_token=token[1] if token else None,
     )

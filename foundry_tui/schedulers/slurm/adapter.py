@@ -208,7 +208,7 @@ def discover(clock: Callable[[], datetime]) -> SlurmAdapter | None:
     try:
         name = probe.cluster_name(adapter.commands)
     except SchedulerError as error:
-        if isinstance(error, Unavailable) and probe.has_configuration(adapter.commands):
+        if isinstance(error, Unavailable) and probe.meant(adapter.commands):
             adapter.name = safe(socket.gethostname().split(".")[0])
             return adapter
         return None

@@ -27,10 +27,19 @@ class NoAnswer(Unavailable):
     """The command was started and did not answer: what it was to do may have been done."""
 
 
-NOT_SENT = ("connect failure", "Munge encode failed", "Protocol authentication error", "No route")
+NOT_SENT = (
+    "connect failure",
+    "Munge encode failed",
+    "Protocol authentication error",
+    "Could not establish a configuration source",
+    "Unable to process configuration file",
+    "Unable to establish control machine address",
+)
 """Slurm's words for a request that never reached the controller."""
 
 UNREACHABLE = (
+    *NO_CONFIG,
+    "Unable to establish control machine address",
     "Unable to contact slurm controller",
     "Socket timed out",
     "Munge encode failed",

@@ -27,13 +27,16 @@ def conf_file(commands: Commands) -> Path | None:
     return None
 
 
-def has_configuration(commands: Commands) -> bool:
-    """Whether this host has a Slurm program and a configuration for it."""
+def meant(commands: Commands) -> bool:
+    """Whether this host is meant to have a Slurm: a program, and a configuration that is named.
+
+    A SLURM_CONF that names a missing file is a broken cluster, not no cluster.
+    """
     try:
         commands.program("squeue")
     except Unavailable:
         return False
-    return conf_file(commands) is not None
+    return conf_file(commands) is not None or bool(commands.configured())
 
 
 def cluster_name(commands: Commands) -> str:

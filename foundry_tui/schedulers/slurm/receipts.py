@@ -168,7 +168,7 @@ GOING = LIVE - {RunState.COMPLETING}
 
 _REACHED: dict[type[Act], Callable[[Act, JobRow], bool]] = {
     Cancel: lambda _, row: STATES.get(row.state, RunState.PENDING) not in GOING,
-    Hold: lambda _, row: row.priority == "0",
+    Hold: lambda _, row: row.priority == "0" and row.state == "PENDING",
     Release: lambda _, row: row.priority != "0",
     Requeue: lambda _, row: row.state in ("PENDING", "COMPLETING", "CONFIGURING"),
     Suspend: lambda _, row: row.state == "SUSPENDED",

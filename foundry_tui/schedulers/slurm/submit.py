@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,9 @@ NOT_HERE = {
     "wait": "foundry would wait with it; follow the run with `foundry runs --watch 30`",
     "test-only": "nothing would be submitted; `--dry-run` shows what would be sent",
     "wrap": "give a script",
+    "quiet": "the job id would not be told",
+    "uid": "submit as the user",
+    "gid": "submit as the user",
     "clusters": "the run goes to the cluster of its source; choose one with --source",
 }
 """Options of sbatch, in the script or beside it, that would make the answer mean something else."""
@@ -64,6 +68,9 @@ def _script_refusal(act: Submit, wanted: dict[str, str]) -> SafeText | None:
     _, stray, _ = split_arguments(act.options)
     if stray is not None:
         return safe(f"{stray!r} among the options is no option of sbatch")
+    for name in ("SBATCH_WAIT", "SBATCH_TEST_ONLY", "SBATCH_CLUSTERS"):
+        if name in os.environ:
+            return safe(f"{name} is set in the environment: unset it first")
     for option, why in NOT_HERE.items():
         if option in wanted:
             return safe(f"--{option} cannot be used here: {why}")
@@ -113,6 +120,10 @@ def _submitted(item: PreviewItem, done: Completed) -> Receipt:
         if any(mark in text for mark in NOT_SENT):
             raise failure("sbatch", done)
         return Receipt(target=item.target, status=ReceiptStatus.UNKNOWN, message=text)
+    if done.code == 0:
+        # With --quiet it prints no id: the token finds it.
+        words = safe("sbatch said yes and told no job id")
+        return Receipt(target=item.target, status=ReceiptStatus.UNKNOWN, message=words)
     short = text.replace("Batch job submission failed: ", "")
     return refused(item, short or f"sbatch ended with code {done.code}")
 
