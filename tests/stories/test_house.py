@@ -101,7 +101,7 @@ def test_a_batch_has_one_receipt_per_item(lab: SlurmLab, on_lab: Foundry) -> Non
     waiting = lab.submit("-H", "-p", "cpu", user=None)
     running = lab.submit("-p", "cpu", user=None)
     lab.wait(running, "RUNNING")
-    answer = on_lab("hold", waiting, running, "--confirm", "2", "--json")
+    answer = on_lab("hold", waiting, running, "--confirm", "1", "--json")
     receipts = {r["target"]: r["status"] for r in answer.json["change"]["receipts"]}
     assert set(receipts) == {f"lab/{waiting}", f"lab/{running}"}
     assert receipts[f"lab/{waiting}"] == "done"
