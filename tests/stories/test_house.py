@@ -98,7 +98,7 @@ def test_many_at_once_and_arrays(lab: SlurmLab, on_lab: Foundry) -> None:
 
 
 def test_a_batch_has_one_receipt_per_item(lab: SlurmLab, on_lab: Foundry) -> None:
-    waiting = lab.submit("-H", "-p", "cpu", user=None)
+    waiting = lab.submit("--begin=now+1hour", "-p", "cpu", user=None)
     running = lab.submit("-p", "cpu", user=None)
     lab.wait(running, "RUNNING")
     answer = on_lab("hold", waiting, running, "--confirm", "1", "--json")
