@@ -98,7 +98,7 @@ def probe(commands: Commands) -> tuple[Probe, ...]:
         Probe(what="slurm.conf", state="found", found=safe(str(place or "by the network")))
     )
     up = " is UP" in words
-    found.append(_controller(commands, words, up))
+    found.append(_controller(words, up))
     if up:
         found.append(_answers(commands))
         found.append(_database(commands))
@@ -106,7 +106,7 @@ def probe(commands: Commands) -> tuple[Probe, ...]:
     return tuple(found)
 
 
-def _controller(commands: Commands, words: str, up: bool) -> Probe:
+def _controller(words: str, up: bool) -> Probe:
     if up:
         return Probe(what="slurmctld", state="found", found=safe(words.replace("\n", ", ")))
     mend = "systemctl start slurmctld (on the controller)"

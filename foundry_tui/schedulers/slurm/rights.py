@@ -50,7 +50,7 @@ def read_rights(commands: Commands, user: str | None = None) -> Rights:
     with ThreadPoolExecutor(max_workers=3) as pool:
         asked = [
             pool.submit(_table, commands, "assoc", ASSOCIATION, f"user={name}"),
-            pool.submit(_table, commands, "assoc", ASSOCIATION, "user="),
+            pool.submit(_table, commands, "assoc", ASSOCIATION),
             pool.submit(_table, commands, "qos", QOS),
             pool.submit(_table, commands, "user", ("user", "adminlevel"), f"user={name}"),
         ]
@@ -81,7 +81,7 @@ def read_rights(commands: Commands, user: str | None = None) -> Rights:
 def _table(
     commands: Commands, what: str, columns: tuple[str, ...], *where: str
 ) -> list[dict[str, str]]:
-    clause = ("where", *where) if where and where[0] != "user=" else ()
+    clause = ("where", *where) if where else ()
     out = commands.read(
         "sacctmgr", "-nP", "show", what, *clause, f"format={','.join(columns)}", timeout_s=TIMEOUT_S
     )
