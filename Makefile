@@ -7,7 +7,7 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install
 
-.PHONY: install run test lint bench docs clean
+.PHONY: install run test lint bench bench-terminal docs clean
 
 install: $(CORE)
 	@:
@@ -28,8 +28,16 @@ lint: $(DEV)
 bench: $(DEV)
 	@$(BIN)/python -m benchmarks.house $(ARGS)
 
+# make bench-terminal ARGS="--only tick"
+bench-terminal: $(DEV)
+	@$(BIN)/python -m benchmarks.terminal $(ARGS)
+
 docs: $(CORE)
 	@$(BIN)/python -m foundry_tui.cli.docs
+
+# every picture of docs/screens, from the simulated estate; look at what changed
+pictures: $(DEV)
+	@$(BIN)/python -m tests.tui.pictures $(ARGS)
 
 clean:
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from foundry_tui.actions import link
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing, WrongUse
 from foundry_tui.actions.site import Site, utc_now
 from foundry_tui.changes import carry
@@ -43,7 +44,8 @@ class Prepared:
     """An act that is ready to be sent: its preview, its token, what it takes back.
 
     `count` is how many runs it touches, each task of an array for itself: the number that is
-    typed to confirm. `user` is the one who sends it.
+    typed to confirm. `user` is the one who sends it. A submit that will be linked has the
+    `experiment` of its record; `notes` say how that came about, or why it is not linked.
     """
 
     source: str
@@ -52,6 +54,8 @@ class Prepared:
     user: str
     count: int = 1
     undoes: str | None = None
+    experiment: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def one_own(self) -> bool:
@@ -88,7 +92,7 @@ def _answers(snapshot: Snapshot, source: str) -> None:
 
 
 def _may_change(site: Site, verb: str) -> None:
-    if site.unasked:
+    if site.unasked and not site.playing:
         raise SourceMissing(
             f"{verb}: no scheduler was found on this host, and nothing was sent; `foundry doctor` "
             "says why, --demo plays on the simulated estate"
@@ -126,21 +130,17 @@ def _touched(preview: Preview, runs: tuple[Run, ...]) -> int:
 
 
 def perform(site: Site, prepared: Prepared) -> Change:
-    """Send what was previewed and read it back.
+    """Send what was previewed and read it back; a submit is linked first where it can be.
 
     Raises:
+        link.Unlinkable: the tracking server made no record; nothing was sent.
         ActionError: the journal cannot be written; nothing was sent.
         SourceMissing: the source does not answer; nothing was sent.
     """
     try:
-        return carry.carry_out(
-            site.scheduler(prepared.source),
-            site.journal,
-            prepared.preview,
-            prepared.token,
-            clock=utc_now,
-            undoes=prepared.undoes,
-        )
+        if prepared.experiment is not None:
+            return link.send(site, prepared, _carry_out)
+        return _carry_out(site, prepared)
     except carry.NotRecorded as error:
         raise ActionError(str(error)) from error
     except JournalError as error:
@@ -149,6 +149,17 @@ def perform(site: Site, prepared: Prepared) -> Change:
         raise SourceMissing(str(error)) from error
     except Unavailable as error:
         raise SourceMissing(f"nothing was sent: {error}") from error
+
+
+def _carry_out(site: Site, prepared: Prepared) -> Change:
+    return carry.carry_out(
+        site.scheduler(prepared.source),
+        site.journal,
+        prepared.preview,
+        prepared.token,
+        clock=utc_now,
+        undoes=prepared.undoes,
+    )
 
 
 def read_script(path: str) -> tuple[str, bytes]:
@@ -197,8 +208,14 @@ def prepare_submit(
     options: tuple[str, ...],
     script: str,
     script_args: tuple[str, ...],
+    *,
+    experiment: str | None = None,
+    unlinked: bool = False,
 ) -> Prepared:
     """A submit of a batch script with options as `sbatch` takes them. Nothing is sent.
+
+    Unless it is to be `unlinked`, it will be linked to a record in `experiment`, or in the one that
+    the script or the configuration names.
 
     Raises:
         WrongUse: the script cannot be read, or a directive of it cannot be understood.
@@ -216,7 +233,10 @@ def prepare_submit(
             script_args=script_args,
             work_dir=str(Path.cwd()),
         )
-        return _prepared(site, name, act, ())
+        plan = link.Plan() if unlinked else link.plan(site, act, experiment)
+        act = replace(act, environment=link.previewed(site, plan))
+        prepared = _prepared(site, name, act, ())
+        return replace(prepared, experiment=plan.experiment, notes=plan.notes)
     except DirectiveError as error:
         raise WrongUse(f"submit: {error}") from error
 
@@ -249,6 +269,7 @@ def first_try(site: Site, prepared: Prepared) -> tuple[Record, Receipt] | None:
             if record.change.status == carry.FOUND and record.digest == wanted:
                 # Told once: the same submit asked for again after this is meant.
                 site.journal.finish(record.change.id, "done", record.change.receipts)
+                link.adopt(site, record.token or "", record.change.receipts[0].target)
                 return record, record.change.receipts[0]
             if record.change.status != OPEN or record.digest != wanted or carry.at_work(record):
                 continue

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from foundry_tui.actions.site import Scheduler, Site
+from foundry_tui.actions.track import Tracked, filled, record
+from foundry_tui.actions.tracker import NONE_SET
 from foundry_tui.estate.acts import Act, ChangeRun, Release
 from foundry_tui.estate.run import LIVE, Request, Run, run_id
 from foundry_tui.estate.snapshot import Snapshot
-from foundry_tui.estate.text import SafeText
+from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.estate.usage import UsageRecord, Window
 from foundry_tui.schedulers.ports import Log, Probe, SchedulerActor, SchedulerError
 
@@ -21,11 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """Everything about one run: the noun, the scheduler's own words, and what could not be had."""
+    """Everything about one run: the noun, the scheduler's own words, and what could not be had.
+
+    `tracked` is its side on the tracking server; None for a run that is not linked.
+    """
 
     run: Run
     details: dict[str, SafeText]
     missing: tuple[str, ...] = ()
+    tracked: Tracked | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +52,25 @@ def doctor(site: Site) -> tuple[tuple[str, str, tuple[Probe, ...]], ...]:
 
         found.insert(0, ("slurm", "slurm", probe(Commands())))
     if site.mode != "saved":
+        found.append(_tracking(site))
         what, state, words, mend = site.nvml.probe()
         found.append(
             ("nvml", "telemetry", (Probe(what=what, state=state, found=words, mend=mend),))
         )
     return tuple(found)
+
+
+def _tracking(site: Site) -> tuple[str, str, tuple[Probe, ...]]:
+    """What is found of the tracking server."""
+    tracker = site.tracker
+    if tracker is None:
+        none = Probe(
+            what="mlflow", state="missing", found=safe(NONE_SET), mend="foundry tracking up"
+        )
+        return ("mlflow", "mlflow", (none,))
+    lines = tracker.probe()
+    told = (Probe(what=f.what, state=f.state, found=f.found, mend=f.mend) for f in lines)
+    return (tracker.name, "mlflow", tuple(told))
 
 
 def with_finished(
@@ -76,7 +96,7 @@ def with_finished(
             continue
         newest = {run_id(name, r.native_id): r for r in records if r.state not in LIVE}
         runs += [finished(r, snapshot) for key, r in newest.items() if key not in known]
-    return tuple(runs), tuple(notes)
+    return filled(site, tuple(runs)), tuple(notes)
 
 
 def finished(record: UsageRecord, snapshot: Snapshot) -> Run:
@@ -118,7 +138,11 @@ def _answering(site: Site, snapshot: Snapshot, run: Run) -> Scheduler | None:
 
 
 def inspect(site: Site, snapshot: Snapshot, run: Run) -> Inspection:
-    """A run with its scheduler's own words; silence of the source is told, not raised."""
+    """A run in full: its scheduler's own words and its record; silence is told, not raised."""
+    return replace(_in_own_words(site, snapshot, run), tracked=record(site, run))
+
+
+def _in_own_words(site: Site, snapshot: Snapshot, run: Run) -> Inspection:
     scheduler = _answering(site, snapshot, run)
     if scheduler is None:
         words = f"{run.source} in its own words: it cannot be asked now"
@@ -141,12 +165,20 @@ def logs(site: Site, snapshot: Snapshot, run: Run, *, tail_lines: int, errors: b
     return scheduler.logs(run, tail_lines=tail_lines, errors=errors)
 
 
+def reason(site: Site, snapshot: Snapshot, run: Run) -> str:
+    """Why a run waits, in one sentence from what is known already: no scheduler is asked."""
+    from foundry_tui.explain.diagnosis import diagnose
+
+    details = dict(run.native or {})
+    return diagnose(run, snapshot, details=details, rights=None, now=site.clock()).sentence
+
+
 def why(site: Site, snapshot: Snapshot, run: Run) -> Why:
     """Why a run waits and the smallest change that would start it, asked of the scheduler."""
     from foundry_tui.explain.choose import choose
     from foundry_tui.explain.diagnosis import diagnose
 
-    looked = inspect(site, snapshot, run)
+    looked = _in_own_words(site, snapshot, run)
     scheduler = _answering(site, snapshot, run)
     rights = None
     if scheduler is not None:

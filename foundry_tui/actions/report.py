@@ -36,7 +36,7 @@ def jobs(
         SourceMissing: no accounting answered.
         ActionError: the folder cannot be written.
     """
-    if site.unasked:
+    if site.unasked and not site.playing:
         raise SourceMissing(
             "report: no scheduler was found on this host; `foundry doctor` says why"
         )

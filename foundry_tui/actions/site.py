@@ -6,7 +6,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -24,9 +24,12 @@ from foundry_tui.schedulers.ports import SchedulerActor, SchedulerReader
 
 if TYPE_CHECKING:
     from foundry_tui.collector.collect import Collector
+    from foundry_tui.collector.follow import Follower
     from foundry_tui.store.journal import Journal
+    from foundry_tui.store.links import Links
     from foundry_tui.store.snapshots import Snapshots
     from foundry_tui.telemetry.nvml import Nvml
+    from foundry_tui.tracking.ports import Tracker
 
 MAX_ESTATE_BYTES = 512 << 20
 """Cap on a saved estate file."""
@@ -57,7 +60,11 @@ def utc_now() -> datetime:
 class Site:
     """The sources of this host. `mode` is live, demo or saved; `tell` takes words for the user.
 
-    `clock` is the time of the estate: that of the simulation in the demo.
+    `playing` says that whoever acts sees that the estate is simulated, as on the screens: a script
+    must not believe that its submit has reached a scheduler.
+
+    `clock` is the time of the estate: that of the simulation in the demo. `told` are words that are
+    for the user once only.
     """
 
     options: Options
@@ -68,6 +75,11 @@ class Site:
     saved: Snapshot | None = None
     clock: Callable[[], datetime] = utc_now
     refresh_s: float | None = None
+    playing: bool = False
+    told: set[str] = field(default_factory=set)
+    follower: Follower | None = None
+    _tracker: Tracker | None = None
+    _readings: int = 0
 
     @cached_property
     def collector(self) -> Collector:
@@ -106,23 +118,78 @@ class Site:
         """
         from foundry_tui.store.journal import Journal
 
+        return Journal(self.state, utc_now)
+
+    @cached_property
+    def state(self) -> Path:
+        """The folder for what must not be lost: the journal, and the links to tracked runs.
+
+        Raises:
+            ActionError: there is no such folder, so nothing may be changed.
+        """
         if self.mode == "demo":
             # A play on the simulated estate must not stand among real changes.
             cache = _cache(self)
             folder = Path(tempfile.mkdtemp()) if cache is None else cache / "demo"
             folder.mkdir(mode=0o700, exist_ok=True)
-            return Journal(folder, utc_now)
+            return folder
         try:
             place = state_dir(self.config.state_dir, os.environ)
         except PlaceError as error:
             raise ActionError(f"nothing can be sent without a journal: {error}") from error
         if place.notice:
             self.tell(place.notice)
-        return Journal(place.path, utc_now)
+        return place.path
+
+    @cached_property
+    def links(self) -> Links:
+        """Which runs belong to which runs of the tracking server.
+
+        Raises:
+            ActionError: as `state`.
+        """
+        from foundry_tui.store.links import Links
+
+        return Links(self.state / "links")
+
+    @property
+    def tracker(self) -> Tracker | None:
+        """The tracking server; None when there is none. One that is started later is found too."""
+        from foundry_tui.actions.tracker import find
+
+        if self._tracker is None:
+            self._tracker = find(self)
+        return self._tracker
 
     def snapshot(self) -> Snapshot:
-        """The estate now, or as it was saved."""
-        return self.saved if self.saved is not None else self.collector.collect()
+        """The estate now, or as it was saved; the user's runs with the ids of their records."""
+        if self.saved is not None:
+            return self.saved
+        from foundry_tui.actions.track import filled, follow
+
+        whole = self.collector.collect()
+        if self._readings:
+            # Not with the first reading: a one-shot command ends before a pass could.
+            follow(self, whole)
+        self._readings += 1
+        return replace(whole, runs=filled(self, whole.runs))
+
+    def before(self) -> Snapshot | None:
+        """The estate as it was kept from the last time, at once; None when nothing was kept."""
+        return None if self.saved is not None else self.collector.before()
+
+    def hurry(self) -> None:
+        """Let the next reading come as soon as politeness allows."""
+        if self.saved is None:
+            self.collector.hurry()
+
+    def waits_s(self) -> dict[str, float]:
+        """Source -> seconds until it is asked again; none of a saved estate."""
+        return {} if self.saved is not None else self.collector.waits_s()
+
+    def wait_s(self) -> float:
+        """Seconds until a reading can bring something new; for ever for a saved estate."""
+        return float("inf") if self.saved is not None else self.collector.wait_s()
 
     def whole(self) -> Snapshot:
         """The estate, for a question that needs at least one source with data.
@@ -182,6 +249,10 @@ def open_site(options: Options, tell: Callable[[str], None]) -> Site:
         raise WrongUse("--estate and --demo exclude each other")
     try:
         loaded = load(options.config, os.environ)
+        if loaded.config.keys:
+            from foundry_tui.actions.keymap import key_map
+
+            key_map(loaded.config, loaded.path)
     except ConfigError as error:
         raise WrongUse(str(error)) from error
     site = Site(options=options, config=loaded.config, mode="live", tell=tell)

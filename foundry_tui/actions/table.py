@@ -33,6 +33,7 @@ ACTIONS: tuple[Action, ...] = (
         id="doctor",
         title="Doctor",
         help="Every source: found, missing or broken, why, and the command that mends it.",
+        keys=("D",),
     ),
     Action(id="nodes", title="Nodes", help="Nodes with their GPUs and what is free.", keys=("3",)),
     Action(id="gpus", title="GPUs", help="Every GPU, the runs that hold it and what it does."),
@@ -86,7 +87,7 @@ ACTIONS: tuple[Action, ...] = (
         help="Stop running runs and queue them again. Cannot be undone.",
         scope="run",
         risk="change",
-        keys=("R",),
+        keys=("b",),
     ),
     Action(
         id="undo",
@@ -101,6 +102,7 @@ ACTIONS: tuple[Action, ...] = (
         title="Journal",
         help="Every change that was sent, and what came of it.",
         scope="journal",
+        keys=("J",),
     ),
     Action(
         id="advise",
@@ -109,6 +111,20 @@ ACTIONS: tuple[Action, ...] = (
         keys=("4",),
     ),
     Action(id="report", title="Report", help="Utilisation reports as CSV files.", keys=("5",)),
+    Action(
+        id="sync",
+        title="Reconcile with MLflow",
+        help="Bring the MLflow records of your runs in line with how the runs stand.",
+        scope="estate",
+        risk="change",
+    ),
+    Action(
+        id="tracking",
+        title="Tracking server",
+        help="The embedded MLflow tracking server.",
+        scope="config",
+    ),
+    Action(id="keys", title="Key map", help="The keys of the screens, as they are here."),
     Action(
         id="config",
         title="Configuration",

@@ -138,7 +138,11 @@ def carry_out(
 
 
 def digest(act: Act) -> str | None:
-    """What makes two submits the same: script, options, arguments and folder."""
+    """What makes two submits the same: script, options, arguments and folder.
+
+    Not the `environment` that we add: each try gets a tracking record of its own, and the first try
+    has to be found all the same.
+    """
     if not isinstance(act, Submit):
         return None
     text = repr(
@@ -212,11 +216,16 @@ def young(record: Record, now: datetime) -> bool:
 
 
 def at_work(record: Record) -> bool:
-    """Whether the program that began this change still runs, on this host."""
-    if record.who.host != socket.gethostname() or record.who.pid == os.getpid():
+    """Whether another program that began this change still runs, on this host."""
+    return record.who.pid != os.getpid() and alive(record.who.host, record.who.pid)
+
+
+def alive(host: str, pid: int) -> bool:
+    """Whether a process of this host still runs; False for one of another host."""
+    if host != socket.gethostname():
         return False
     try:
-        stat = Path(f"/proc/{record.who.pid}/stat").read_text("utf-8", "replace")
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return False
     # proc_pid_stat(5): the state stands behind the name; a zombie is dead.

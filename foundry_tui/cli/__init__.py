@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from foundry_tui.actions.site import Site
+
+    Screens = Callable[[Site, bool], int]
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code. No traceback reaches the user."""
+def main(argv: list[str] | None = None, screens: Screens | None = None) -> int:
+    """Run one command and return its exit code. No traceback reaches the user.
+
+    `screens` shows a site on the terminal when no command is named (the site, ASCII only or not);
+    without it the overview is printed.
+    """
     args = sys.argv[1:] if argv is None else argv
     if args == ["--version"]:
         from foundry_tui import __version__
@@ -22,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     from foundry_tui.cli.app import run
 
     try:
-        return run(args)
+        return run(args, screens)
     except BrokenPipeError:
         # `foundry runs | head`: the reader has gone, and Python must not complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

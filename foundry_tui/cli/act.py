@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import click
 
 from foundry_tui.actions import act
 from foundry_tui.actions.errors import PARTLY, ActionError, NothingMatched, WrongUse
+from foundry_tui.actions.link import Unlinkable
 from foundry_tui.actions.select import compiled, resolve_in
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command
@@ -31,8 +33,10 @@ FLAGS = {
     "--ascii": "ascii_only",
     "--dry-run": "dry_run",
     "--new": "again",
+    "--unlinked": "unlinked",
 }
-VALUED = {"--source": "source", "--config": "config", "--estate": "estate"}
+WORDS = {"--source": "source", "--experiment": "experiment"}
+VALUED = {**WORDS, "--config": "config", "--estate": "estate"}
 """Options of our own that may stand among those of sbatch."""
 
 agreeing = (
@@ -144,7 +148,7 @@ def _sorted_out(words: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, Any]
             own[FLAGS[word]] = True
         elif name in VALUED:
             text = value if equals else left.pop(0)
-            own[VALUED[name]] = text if name == "--source" else Path(text)
+            own[VALUED[name]] = text if name in WORDS else Path(text)
         else:
             options.append(word)
     return tuple(options), own
@@ -178,22 +182,36 @@ cancel, hold, release, requeue = (_verb(v) for v in ("cancel", "hold", "release"
 @click.option("--source", metavar="NAME", help="Where to submit, when there are several.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
 @click.option("--new", "again", is_flag=True, help="Do not look for a broken-off first try.")
+@click.option("--experiment", metavar="NAME", help="The MLflow experiment of the run's record.")
+@click.option("--unlinked", is_flag=True, help="Without an MLflow record.")
 @click.argument("argv", metavar="SCRIPT [ARGS]...", nargs=-1, type=click.UNPROCESSED)
-def submit(
-    context: Context, source: str | None, dry_run: bool, again: bool, argv: tuple[str, ...]
-) -> int:
+def submit(context: Context, argv: tuple[str, ...], **given: Any) -> int:
     words, script, script_args = act.split_submit(argv, frozenset(VALUED))
     options, own = _sorted_out(words)
     context = context.with_more(own)
-    source = own.get("source", source)
+    asked = {**given, **own}
     site = context.site
-    prepared = act.prepare_submit(site, source, options, script, script_args)
-    if dry_run or "dry_run" in own:
+
+    def prepare(*, unlinked: bool) -> act.Prepared:
+        return act.prepare_submit(
+            site,
+            asked["source"],
+            options,
+            script,
+            script_args,
+            experiment=asked["experiment"],
+            unlinked=unlinked,
+        )
+
+    prepared = prepare(unlinked=asked["unlinked"])
+    for note in prepared.notes:
+        output.narrate(note)
+    if asked["dry_run"]:
         _show(context, (prepared,))
         return 1 if prepared.preview.refused else 0
     for item in prepared.preview.refused:
         raise ActionError(f"nothing was sent: {item.refusal}")
-    found = None if again or "again" in own else act.first_try(site, prepared)
+    found = None if asked["again"] else act.first_try(site, prepared)
     if found is not None:
         record, receipt = found
         output.narrate(
@@ -201,7 +219,15 @@ def submit(
             "not submitted again"
         )
         return _submitted(context, record.source, receipt.target)
-    change = act.perform(site, prepared)
+    try:
+        change = act.perform(site, prepared)
+    except Unlinkable as error:
+        if sys.stdin is None or not sys.stdin.isatty():
+            raise
+        output.narrate(str(error))
+        output.confirm("submit it without a record?", count=1, one_own=True, yes=False, typed=None)
+        prepared = prepare(unlinked=True)
+        change = act.perform(site, prepared)
     for receipt in change.receipts:
         if receipt.message:
             output.narrate(receipt.message)
@@ -214,7 +240,7 @@ def submit(
 
 def _submitted(context: Context, source: str, native: str) -> int:
     run_id = f"{source}/{native}"
-    snapshot = context.site.collector.collect()
+    snapshot = context.site.snapshot()
     run = next((r for r in snapshot.runs if r.id == run_id or _of_array(r, source, native)), None)
     if context.as_json:
         payload = {"id": run_id} if run is None else records.run_record(run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from foundry_tui.actions.errors import code_of
 from foundry_tui.actions.table import BY_ID
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, global_options
+
+if TYPE_CHECKING:
+    from foundry_tui.cli import Screens
 
 COMMANDS = {
     "doctor": "foundry_tui.cli.look",
@@ -33,6 +36,9 @@ COMMANDS = {
     "journal": "foundry_tui.cli.act",
     "advise": "foundry_tui.cli.plan",
     "report": "foundry_tui.cli.plan",
+    "sync": "foundry_tui.cli.track",
+    "tracking": "foundry_tui.cli.track",
+    "keys": "foundry_tui.cli.keys",
     "config": "foundry_tui.cli.setup",
     "completion": "foundry_tui.cli.setup",
 }
@@ -80,26 +86,32 @@ class Commands(click.Group):
 @global_options
 @click.version_option(__version__, message="foundry %(version)s")
 @click.pass_context
-def foundry(ctx: click.Context, /, **given: Any) -> None:
+def foundry(ctx: click.Context, /, **given: Any) -> int | None:
     """The terminal for a GPU estate that is split between Slurm and Run:ai.
 
-    Without a command it shows the overview of whatever this host offers, else of a simulated
-    estate.
+    Without a command it opens the screens on whatever this host offers, else on a simulated
+    estate; where there is no terminal it prints the overview.
 
     Exit codes: 0 done, 1 failed or refused, 2 wrong use, 3 a needed source is unavailable,
     4 nothing matched, 5 done in part.
     """
+    screens: Screens | None = ctx.obj
     ctx.obj = Context.of(given)
     if ctx.invoked_subcommand is None:
+        context: Context = ctx.obj
+        if screens and not (context.as_json or context.wide) and output.interactive():
+            return int(screens(context.site, context.ascii_only))
         from foundry_tui.cli.look import overview
 
-        ctx.invoke(overview)
+        return int(ctx.invoke(overview) or 0)
+    return None
 
 
-def run(args: list[str]) -> int:
+def run(args: list[str], screens: Screens | None = None) -> int:
     """Run the command line and turn what went wrong into one line and an exit code."""
     try:
-        result = foundry.main(args=args, prog_name="foundry", standalone_mode=False)
+        with foundry.make_context("foundry", list(args), obj=screens) as ctx:
+            result = foundry.invoke(ctx)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code

@@ -1,16 +1,22 @@
-"""Writes `docs/cli.md` from the commands themselves: `python -m foundry_tui.cli.docs`."""
+"""Writes the pages that are made from the program itself: `python -m foundry_tui.cli.docs`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from foundry_tui.actions.keymap import IN_TABLES
+from foundry_tui.actions.onscreen import EVERY, key_text
+from foundry_tui.actions.setup import template
 from foundry_tui.actions.table import ACTIONS
 from foundry_tui.cli.app import COMMANDS, foundry
 from foundry_tui.cli.context import _OPTIONS
 
 TARGET = Path("docs/cli.md")
+KEYS = Path("docs/screens/keys.md")
+CONFIGURATION = Path("docs/configuration.md")
 
 
 def page() -> str:
@@ -43,6 +49,64 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def keys_page() -> str:
+    """The key map as it is delivered, with the ids that `[keys]` takes."""
+    lines = [
+        "# Keys",
+        "",
+        "Made by `make docs` from the table of actions; `foundry keys` prints the map of this",
+        "host. `?` shows what works on the screen you are on, and why something does not.",
+        "",
+        "| key | id | title | does |",
+        "|---|---|---|---|",
+    ]
+    for action in EVERY:
+        keys = " ".join(f"`{key_text(key)}`" for key in action.keys) or "none"
+        changes = "Changes the estate. " if action.risk == "change" else ""
+        lines.append(f"| {keys} | `{action.id}` | {action.title} | {changes}{action.help} |")
+    lines += [
+        "",
+        "An action without a key is a command of its own: `foundry ID`.",
+        "",
+        "## Other keys",
+        "",
+        "The table `[keys]` of the [configuration](../configuration.md) gives an action another",
+        'key, by its id: `help = "f1"`. A key is called by what is printed on it (`"/"`, `"X"`),',
+        "or it is `f1` to `f12`, `space`, `tab`, `enter`, or `ctrl+` with a letter.",
+        "",
+        "Refused, with the line that is wrong: an id that there is not, a key that there is not,",
+        "one key for two actions, a digit, Enter or space for an action that changes something,",
+        "and the keys that move the cursor in every list:",
+        f"{', '.join(f'`{key}`' for key in sorted(IN_TABLES))}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def configuration_page() -> str:
+    """The configuration file with every option explained."""
+    lines = [
+        "# Configuration",
+        "",
+        "Made by `make docs` from the options themselves. `foundry config init` writes this file,",
+        "`foundry config show` says which file is read: `--config FILE`, else `$FOUNDRY_CONFIG`,",
+        "else `~/.config/foundry/config.toml`, else `/etc/foundry/config.toml`. Without one the",
+        "defaults hold. An unknown key or an impossible value is an error that names the file and",
+        "the key.",
+        "",
+        "```toml",
+        template().rstrip(),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PAGES: dict[Path, Callable[[], str]] = {
+    TARGET: page,
+    KEYS: keys_page,
+    CONFIGURATION: configuration_page,
+}
+
+
 def _shared() -> list[click.Option]:
     holder = click.Command("shared", params=[])
     function = lambda: None  # noqa: E731  (click hangs the options on any function)
@@ -66,4 +130,6 @@ def _table(options: list[click.Option]) -> list[str]:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(page(), encoding="utf-8")
+    for path, made in PAGES.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(made(), encoding="utf-8")

@@ -48,6 +48,11 @@ def width() -> int:
     return max(20, int(given)) if given.isdecimal() and given.isascii() else 100
 
 
+def interactive() -> bool:
+    """Whether a person sits at a terminal: both standard input and output are one."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def colour() -> bool:
     """Whether colours may be used: a terminal that knows them, and no NO_COLOR."""
     dumb = os.environ.get("TERM", "dumb") == "dumb"

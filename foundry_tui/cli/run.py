@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import click
 
 from foundry_tui.actions import look
@@ -14,9 +12,9 @@ from foundry_tui.cli.context import Context, command
 from foundry_tui.cli.look import age_code, style, told
 from foundry_tui.estate.run import Run, RunState
 from foundry_tui.estate.snapshot import Snapshot
-from foundry_tui.presenters import records, units
+from foundry_tui.presenters import records
 from foundry_tui.presenters.details import run_details
-from foundry_tui.presenters.why import why_text
+from foundry_tui.presenters.why import why_page
 
 named = click.argument("references", metavar="RUN...", nargs=-1, required=True)
 
@@ -47,27 +45,12 @@ def why(context: Context, references: tuple[str, ...]) -> int:
         payload = [records.why_record(w.run.id, w.explanation, w.command) for w in found]
         output.emit(records.envelope("why", payload, sources=snapshot.sources, now=now))
     else:
-        output.emit("\n\n".join(_page(context, one, now) for one in found))
+        pages = [
+            why_page(one.run, one.explanation, one.command, now=now, style=style(context))
+            for one in found
+        ]
+        output.emit("\n\n".join(pages))
     return age_code(snapshot)
-
-
-def _page(context: Context, one: look.Why, now: datetime) -> str:
-    run, why = one.run, one.explanation
-    state = run.state.value
-    if run.state is RunState.PENDING:
-        state = f"{'held' if run.held else state}, for {units.duration(run.wait_s(now))}"
-    starts = f"{units.when(why.starts_at)}, by {why.how}" if why.starts_at else ""
-    return why_text(
-        title=f"{run.id} {run.name}: {state}",
-        reason=why.diagnosis.reason,
-        sentence=why.diagnosis.sentence,
-        evidence=why.diagnosis.evidence,
-        next_step=why.sentence or ("" if run.state is RunState.PENDING else "nothing to do"),
-        command=one.command or (),
-        estimate=starts,
-        owner=(why.chosen.owner or "") if why.chosen else "",
-        style=style(context),
-    )
 
 
 @command("inspect")
@@ -77,7 +60,12 @@ def inspect(context: Context, references: tuple[str, ...]) -> int:
     found = [look.inspect(context.site, snapshot, run) for run in runs]
     if context.as_json:
         payload = [
-            {**records.run_record(i.run), "details": i.details, "missing": list(i.missing)}
+            {
+                **records.run_record(i.run),
+                "details": i.details,
+                "missing": list(i.missing),
+                "mlflow": records.tracked_record(i.tracked),
+            }
             for i in found
         ]
         output.emit(
@@ -92,6 +80,7 @@ def inspect(context: Context, references: tuple[str, ...]) -> int:
                     style=style(context),
                     details=i.details,
                     missing=i.missing,
+                    tracked=i.tracked,
                 )
                 for i in found
             )

@@ -75,10 +75,40 @@ class Collector:
         )
         return replace(whole, sources=(*whole.sources, *(s for _, s in readings)))
 
+    def before(self) -> Snapshot | None:
+        """The whole estate as the last process left it, before any source is asked.
+
+        None when nothing was kept. It is stale until a source has answered, and says so.
+        """
+        now = self.clock()
+        parts = []
+        for reader in self.readers:
+            old = self.store.load(reader.name).snapshot if self.store else None
+            if old is not None:
+                source = Source(
+                    name=reader.name,
+                    kind=reader.kind,
+                    state=SourceState.STALE,
+                    read_at=old.generated_at,
+                    reason="from the last time; it is being read now",
+                )
+                parts.append(replace(old, sources=(source,), generated_at=now))
+        return merge(parts, now) if parts else None
+
+    def hurry(self) -> None:
+        """Make every source due that answers, at the floor of politeness."""
+        now = self.monotonic()
+        for kept in self._kept:
+            kept.backoff.hurry(now)
+
+    def waits_s(self) -> dict[str, float]:
+        """Source -> seconds until it is due."""
+        now = self.monotonic()
+        return {k.reader.name: max(0.0, k.backoff.due_at - now) for k in self._kept}
+
     def wait_s(self) -> float:
         """Seconds until the next source is due."""
-        now = self.monotonic()
-        return max(0.0, min((k.backoff.due_at - now for k in self._kept), default=self.interval_s))
+        return min(self.waits_s().values(), default=self.interval_s)
 
     def _ask(self, kept: _Kept) -> None:
         started = self.monotonic()

@@ -9,6 +9,7 @@ The file, its template and the documentation are all made from the metadata of t
 - `named`: the option holds one table per source, `[option.NAME]`; the template's NAME.
 - `unread`: sources of this sort are checked and not read by this version; loading says so.
 - `choices`: the words that are allowed.
+- `pairs`: the option is a table of names of the user's own; the template's example name.
 - `url`: the text must be an http(s) URL without user name and password.
 - `private`: error messages never repeat the value, because a secret may stand there by mistake.
 """
@@ -155,6 +156,13 @@ class MlflowConfig:
             "Address of the tracking server.", example="https://mlflow.example.org", url=True
         )
     )
+    experiment: str | None = field(
+        default=None,
+        metadata=_about(
+            "Experiment of the runs whose script and submit name none; without it Default.",
+            example="llama-ft",
+        ),
+    )
 
 
 SourceConfig = SlurmConfig | RunaiConfig | KubernetesConfig | TelemetryConfig | MlflowConfig
@@ -200,6 +208,37 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Screens:
+    """How the screens look and behave."""
+
+    theme: str = field(
+        default="terminal",
+        metadata=_about(
+            "Colours: terminal takes the terminal's own 16, mono takes none; the two others are "
+            "told apart by colour-blind eyes too.",
+            choices=("terminal", "foundry-dark", "foundry-light", "mono"),
+        ),
+    )
+    ascii: bool = field(
+        default=False,
+        metadata=_about("Draw with ASCII only; as --ascii does, and TERM=linux by itself."),
+    )
+    mouse: bool = field(
+        default=True,
+        metadata=_about("Take the mouse; false leaves it to the terminal, which then selects."),
+    )
+    hold_s: float = field(
+        default=10.0,
+        metadata=_about(
+            "Seconds for which a confirmed change is held before it is sent, so that the undo key "
+            "takes it back; 0 sends at once.",
+            least=0.0,
+            most=60.0,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that can be configured. The defaults are what holds without a file."""
 
@@ -227,6 +266,17 @@ class Config:
     thresholds: Thresholds = field(
         default_factory=Thresholds, metadata=_about("Where a value becomes worth a remark.")
     )
+    screens: Screens = field(
+        default_factory=Screens, metadata=_about("How the screens look and behave.")
+    )
+    keys: tuple[tuple[str, str], ...] = field(
+        default=(),
+        metadata=_about(
+            "Keys of the screens, by the id of the action; `foundry keys` lists ids and keys.",
+            pairs="help",
+            example="f1",
+        ),
+    )
     slurm: tuple[SlurmConfig, ...] = field(
         default=(), metadata=_about("A Slurm cluster; one table each.", named="alpha")
     )
@@ -249,7 +299,8 @@ class Config:
     mlflow: tuple[MlflowConfig, ...] = field(
         default=(),
         metadata=_about(
-            f"An MLflow tracking server; one table each. {NOT_YET}", named="lab", unread=True
+            "An MLflow tracking server; the first is used, before $MLFLOW_TRACKING_URI.",
+            named="lab",
         ),
     )
 

@@ -76,6 +76,8 @@ class Tables:
             if named:
                 return self._sources(get_args(hint)[0], value, where)
             return self._record(hint, value, where)
+        if "pairs" in option.metadata:
+            return self._pairs(value, where)
         if get_origin(hint) is tuple:
             return self._texts(option, value, where)
         return self._plain(option, _base(hint), value, where)
@@ -89,6 +91,14 @@ class Tables:
                 raise self._error(where, f"the name {json.dumps(name)}", _NAME_RULE)
             sources.append(self._record(cls, body, _join(where, name), name=name))
         return tuple(sources)
+
+    def _pairs(self, value: object, where: str) -> tuple[tuple[str, str], ...]:
+        if not isinstance(value, dict):
+            raise self._error(where, _describe(value), f"a table, [{where}]")
+        for name, text in value.items():
+            if not isinstance(text, str) or not text or _CONTROL.search(text):
+                raise self._error(_join(where, name), _describe(text), "text in quotes")
+        return tuple(value.items())
 
     def _texts(self, option: Field[Any], value: object, where: str) -> tuple[str, ...]:
         if isinstance(value, list) and value:
@@ -162,7 +172,7 @@ class Tables:
             raise self._error(where, _describe(feed.url), "{node} where the node's name goes")
 
     def _unknown(self, where: str, key: str, known: list[str]) -> ConfigError:
-        near = difflib.get_close_matches(key, known, n=1)
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
         tables = [] if where or near else _tables_with(key)
         if tables:
             return self._error(key, "it outside of its table", f"it below {' or '.join(tables)}")

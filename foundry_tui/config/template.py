@@ -31,13 +31,18 @@ def _lines() -> Iterator[str]:
     hints = get_type_hints(Config)
     tables = []
     for option in fields(Config):
-        if "named" in option.metadata or option.default_factory is not MISSING:
+        rules = option.metadata
+        if "named" in rules or "pairs" in rules or option.default_factory is not MISSING:
             tables.append(option)
         else:
             yield from _setting(option)
     for option in tables:
         yield ""
         yield from _prose(option.metadata["doc"])
+        if "pairs" in option.metadata:
+            yield f"#[{option.name}]"
+            yield f"#{option.metadata['pairs']} = {_toml(option.metadata['example'])}"
+            continue
         name = option.metadata.get("named")
         yield f"#[{option.name}.{name}]" if name else f"#[{option.name}]"
         record = get_args(hints[option.name])[0] if name else hints[option.name]

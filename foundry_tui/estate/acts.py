@@ -19,6 +19,8 @@ class Submit:
 
     `script` is sent unchanged. `options` are the scheduler's own options, given after the script's
     directives and therefore stronger. `work_dir` is the folder in which the run starts.
+    `environment` are variables that the run gets beside the user's own, whatever the script says
+    of its environment; none of them may be a secret, because they stand in the preview.
     """
 
     source: str
@@ -27,6 +29,7 @@ class Submit:
     options: tuple[str, ...] = ()
     script_args: tuple[str, ...] = ()
     work_dir: str | None = None
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

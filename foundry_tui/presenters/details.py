@@ -11,6 +11,7 @@ from foundry_tui.estate.text import SafeText, cells, safe
 from foundry_tui.presenters import units
 from foundry_tui.presenters.page import Style, coloured, finish, wrap
 from foundry_tui.presenters.tables import gpus_each, placement_text, spent_s, text
+from foundry_tui.presenters.tracked import TrackedSide, tracked_lines
 
 
 class Finding(Protocol):
@@ -60,19 +61,23 @@ def run_details(
     style: Style,
     details: Mapping[str, SafeText] | None = None,
     missing: Sequence[str] = (),
+    tracked: TrackedSide | None = None,
 ) -> str:
-    """Everything about one run, then the scheduler's own words, then what could not be had."""
+    """Everything about one run: the scheduler's own words, its record, what could not be had."""
     lines = wrap(f"{run.id}  {run.name}", style.width)
-    lines += _pairs(_fields(run, now), style)
+    lines += _pairs(facts(run, now), style)
     if details:
         lines += ["", f"In {run.scheduler}'s words"]
         lines += _pairs(list(details.items()), style)
+    if tracked is not None:
+        lines += ["", *tracked_lines(tracked, style)]
     for what in missing:
         lines += ["", *wrap(f"not known: {what}", style.width, rest="  ")]
     return finish(lines, style)
 
 
-def _fields(run: Run, now: datetime) -> list[tuple[str, str]]:
+def facts(run: Run, now: datetime) -> list[tuple[str, str]]:
+    """What is known of a run, each with its name; what says nothing is left out."""
     request = run.request
     spent = units.duration(spent_s(run, now))
     verb = "waited" if run.state is RunState.PENDING else "ran"

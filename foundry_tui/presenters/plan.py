@@ -40,15 +40,15 @@ def plan_text(plan: Plan, *, now: datetime, style: Style) -> str:
     width = style.width
     aged = units.age(units.since_s(plan.generated_at, now))
     solved = f"{plan.status}, solved in {units.number(plan.solve_s)} s"
-    lines = wrap(f"Plan {plan.id}, {aged} old: {solved}{_quality(plan)}", width)
+    lines = wrap(f"Plan {plan.id}, {aged} old: {solved}{quality(plan)}", width)
     lines += ["", *_moves(plan.moves, style)]
-    names = list(dict.fromkeys((*plan.before, *plan.after)))
+    names = measures(plan)
     if names:
         rows = [
             (
-                safe(name.removesuffix("_s").removesuffix("_pct").replace("_", " ")),
-                _measure(name, plan.before.get(name)),
-                _measure(name, plan.after.get(name)),
+                measure_name(name),
+                measure(name, plan.before.get(name)),
+                measure(name, plan.after.get(name)),
             )
             for name in names
         ]
@@ -67,14 +67,25 @@ def plan_text(plan: Plan, *, now: datetime, style: Style) -> str:
     return finish(lines, style)
 
 
-def _measure(name: str, value: float | None) -> SafeText:
+def measures(plan: Plan) -> list[str]:
+    """The names of the measures that the plan tells before or after."""
+    return list(dict.fromkeys((*plan.before, *plan.after)))
+
+
+def measure_name(name: str) -> SafeText:
+    """A measure's name without its unit, as words."""
+    return safe(name.removesuffix("_s").removesuffix("_pct").replace("_", " "))
+
+
+def measure(name: str, value: float | None) -> SafeText:
     """A measure in the unit that its name ends with."""
     if name.endswith("_s"):
         return units.duration(value)
     return units.percent(value) if name.endswith("_pct") else units.number(value)
 
 
-def _quality(plan: Plan) -> str:
+def quality(plan: Plan) -> str:
+    """How far from the best that is possible the plan is, as the end of a sentence."""
     if plan.objective is None:
         return ""
     reached = f"; {plan.objective_name} {units.number(plan.objective)}"
@@ -86,25 +97,27 @@ def _quality(plan: Plan) -> str:
 def _moves(moves: Sequence[Move], style: Style) -> list[str]:
     if not moves:
         return wrap("Nothing to move: no change was found that gains anything.", style.width)
-    rows = [
-        (
-            safe(move.id),
-            safe(move.action),
-            safe(move.target.id),
-            _to(move),
-            units.gpus(move.gpu_milli),
-            units.number(move.gain),
-            units.number(move.cost),
-            safe(move.risk),
-            safe(move.owner or ""),
-            units.when(move.starts_at),
-        )
-        for move in moves
-    ]
+    rows = [move_cells(move) for move in moves]
     drawn = draw(MOVES, rows, style)
     hidden = ", ".join(drawn.hidden).lower()
     words = f"not shown at {style.width} columns: {hidden} (--wide shows all)"
     return drawn.lines + (wrap(words, style.width) if hidden else [])
+
+
+def move_cells(move: Move) -> tuple[SafeText, ...]:
+    """The cells of a move, in the order of `MOVES`."""
+    return (
+        safe(move.id),
+        safe(move.action),
+        safe(move.target.id),
+        _to(move),
+        units.gpus(move.gpu_milli),
+        units.number(move.gain),
+        units.number(move.cost),
+        safe(move.risk),
+        safe(move.owner or ""),
+        units.when(move.starts_at),
+    )
 
 
 def _to(move: Move) -> SafeText:

@@ -44,7 +44,7 @@ def draw(columns: Sequence[Column], rows: Sequence[Sequence[SafeText]], style: S
         max(len(column.title), max((cells(row[i]) for row in rows), default=0))
         for i, column in enumerate(columns)
     ]
-    widths = dict(enumerate(natural)) if style.wide else _fit(columns, natural, style.width)
+    widths = dict(enumerate(natural)) if style.wide else fit(columns, natural, style.width)
     shown = [(i, width, columns[i]) for i, width in widths.items()]
     lines = [_line([pad(SafeText(c.title), width, c.align) for _, width, c in shown])]
     for row in rows:
@@ -60,8 +60,12 @@ def _line(padded: Sequence[str]) -> str:
     return (" " * GAP).join(padded).rstrip()
 
 
-def _fit(columns: Sequence[Column], natural: Sequence[int], width: int) -> dict[int, int]:
-    """Column -> its width, for the columns that are shown."""
+def fit(columns: Sequence[Column], natural: Sequence[int], width: int) -> dict[int, int]:
+    """Place of a column -> its width, for the columns that are shown in `width` cells.
+
+    `natural` are the widths that show every cell whole. A column gets no more than that, so cells
+    may be left over.
+    """
     widths = {
         i: min(natural[i], max(c.min_width, len(c.title))) if c.stretch else natural[i]
         for i, c in enumerate(columns)

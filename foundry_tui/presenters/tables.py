@@ -214,6 +214,11 @@ def run_cells(run: Run, now: datetime) -> Cells:
     )
 
 
+def short_id(native_id: str) -> SafeText:
+    """An id for a sentence: of a uuid the part that every command takes for the whole."""
+    return safe(native_id[:8] if len(native_id) == 36 and "-" in native_id else native_id)
+
+
 def run_gpus(run: Run) -> SafeText:
     """GPUs asked for, with the number of tasks where there are several: `4`, `2 x40`."""
     each = gpus_each(run.request)

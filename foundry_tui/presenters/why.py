@@ -4,11 +4,35 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from datetime import datetime
 
+from foundry_tui.estate.run import Run, RunState
 from foundry_tui.estate.text import safe
+from foundry_tui.presenters import units
 from foundry_tui.presenters.page import Style, finish, wrap
+from foundry_tui.presenters.records.why import Explanation
 
 NO_STEP = "nothing that is known would start it sooner"
+
+
+def why_page(
+    run: Run, why: Explanation, command: Sequence[str] | None, *, now: datetime, style: Style
+) -> str:
+    """The explanation of one run as a short page."""
+    state = run.state.value
+    if run.state is RunState.PENDING:
+        state = f"{'held' if run.held else state}, for {units.duration(run.wait_s(now))}"
+    return why_text(
+        title=f"{run.id} {run.name}: {state}",
+        reason=why.diagnosis.reason,
+        sentence=why.diagnosis.sentence,
+        evidence=why.diagnosis.evidence,
+        next_step=why.sentence or ("" if run.state is RunState.PENDING else "nothing to do"),
+        command=command or (),
+        estimate=f"{units.when(why.starts_at)}, by {why.how}" if why.starts_at else "",
+        owner=(why.chosen.owner or "") if why.chosen else "",
+        style=style,
+    )
 
 
 def why_text(

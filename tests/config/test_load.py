@@ -62,6 +62,7 @@ url = "https://{node}:9400/metrics"
 
 [mlflow.lab]
 url = "http://[::1]:5000"
+experiment = "llama, v2"
 """
 
 
@@ -80,7 +81,7 @@ def test_every_option_is_read(read: Read, tmp_path: Path) -> None:
     loaded = read(FULL)
     config = loaded.config
     assert loaded.path == tmp_path / "config.toml"
-    unread = ("runai.prod", "kubernetes.kai", "telemetry.prom", "telemetry.agents", "mlflow.lab")
+    unread = ("runai.prod", "kubernetes.kai", "telemetry.prom", "telemetry.agents")
     assert [w.partition(": ")[2] for w in loaded.warnings] == [
         f"{name} is not read by this version" for name in unread
     ]
@@ -106,7 +107,7 @@ def test_every_option_is_read(read: Read, tmp_path: Path) -> None:
         KubernetesConfig(name="kai", context="gpu", kubeconfig=Path("/home/ann/.kube/config")),
         TelemetryConfig(name="prom", kind="prometheus", url="http://127.0.0.1:9090"),
         TelemetryConfig(name="agents", kind="agents", url="https://{node}:9400/metrics"),
-        MlflowConfig(name="lab", url="http://[::1]:5000"),
+        MlflowConfig(name="lab", url="http://[::1]:5000", experiment="llama, v2"),
     )
 
 
@@ -159,7 +160,7 @@ BAD = {
     "[runai.p]\nurl = 'https://a b'": ("runai.p.url", "https://a b", "https://"),
     "[runai.p]\nurl='http://h'\ncredential_command=[]": ("credential_command", "list", "program"),
     "[runai.p]\nurl='http://h'\ncredential_command=[1]": ("credential_command", "list", "program"),
-    "[keys]\nquit = 'q'": ("keys", "unknown key", "one of read_only"),
+    "[bindings]\nquit = 'q'": ("bindings", "unknown key", "one of read_only"),
     "[slurm.a]\npoll_s = 45": ("slurm.a.poll_s", "unknown key", "one of conf"),
     "[telemetry.t]": ("telemetry.t.kind", "nothing", '"nvml", "agents", "prometheus"'),
     "[telemetry.t]\nkind = 'prometheus'": ("telemetry.t.url", "nothing", "Prometheus server"),

@@ -9,7 +9,7 @@ import os
 import pytest
 
 VARIABLE = "FOUNDRY_REQUIRE"
-COMPONENTS = frozenset({"slurm", "nvml-stub", "mlflow", "kubernetes", "kai"})
+COMPONENTS = frozenset({"slurm", "nvml-stub", "mlflow", "tmux", "kubernetes", "kai"})
 
 
 def required() -> frozenset[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab import mlflow
 from tests.lab.components import require, required
 from tests.lab.daemons import LabError
 from tests.lab.slurm import SlurmLab
@@ -18,10 +19,12 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses the lab, before `-m slurm` selects."""
+    """Mark what uses a real component, before `-m slurm` or `-m mlflow` selects."""
     for item in items:
         if "slurm_lab" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slurm)
+        if "mlflow_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.mlflow)
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +47,21 @@ def lab(slurm_lab: SlurmLab) -> SlurmLab:
     """The running lab with no job and every node idle."""
     slurm_lab.reset()
     return slurm_lab
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.MlflowLab]:
+    """The running MLflow server; tests name experiments of their own in it."""
+    require("mlflow", mlflow.missing())
+    try:
+        server = mlflow.MlflowLab.start(tmp_path_factory.mktemp("mlflow"))
+    except LabError as error:
+        failure = str(error)
+    else:
+        yield server
+        server.stop()
+        return
+    require("mlflow", f"the server did not start: {failure}")
 
 
 def new_lab_folder() -> Path:

@@ -21,6 +21,7 @@ from foundry_tui.presenters.records.nouns import (
     run_record,
     source_record,
 )
+from foundry_tui.presenters.records.tracked import sync_record, tracked_record
 from foundry_tui.presenters.records.why import why_record
 
 __all__ = [
@@ -36,5 +37,7 @@ __all__ = [
     "queue_record",
     "run_record",
     "source_record",
+    "sync_record",
+    "tracked_record",
     "why_record",
 ]

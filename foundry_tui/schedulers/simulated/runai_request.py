@@ -105,6 +105,7 @@ def body(act: Submit, spec: JobSpec, token: str) -> str:
     """The JSON that would be posted."""
     need = spec.request
     portion = need.gpu_milli / WHOLE_MILLI
+    ours = [{"name": name, "value": value} for name, value in act.environment]
     words: Mapping[str, object] = {
         "name": spec.name,
         "useGivenNameAsPrefix": True,
@@ -115,6 +116,7 @@ def body(act: Submit, spec: JobSpec, token: str) -> str:
             "args": " ".join(act.script_args),
             "preemptibility": "preemptible" if spec.preemptible else "non-preemptible",
             "annotations": [{"name": TOKEN_ANNOTATION, "value": token}],
+            **({"environmentVariables": ours} if ours else {}),
             "compute": {
                 "gpuDevicesRequest": need.gpus,
                 "gpuRequestType": "portion",

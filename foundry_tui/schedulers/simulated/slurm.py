@@ -13,9 +13,10 @@ from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.schedulers.ports import Estimate
 from foundry_tui.schedulers.simulated import nouns, sbatch
 from foundry_tui.schedulers.simulated.layout import USER
-from foundry_tui.schedulers.simulated.slurm_acts import TOKEN_PREFIX, SlurmActs
+from foundry_tui.schedulers.simulated.slurm_acts import SlurmActs
 from foundry_tui.schedulers.simulated.slurm_fields import UnknownField, changed
 from foundry_tui.schedulers.simulated.source import words
+from foundry_tui.schedulers.slurm.jobs import TOKEN_PREFIX
 from scheduler_sim.engine import LiveCluster
 from scheduler_sim.jobs import Job, Reason, State
 

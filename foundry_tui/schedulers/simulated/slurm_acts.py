@@ -37,11 +37,9 @@ from foundry_tui.schedulers.simulated.source import (
 )
 from foundry_tui.schedulers.slurm.directives import parse
 from foundry_tui.schedulers.slurm.fields import update_words
+from foundry_tui.schedulers.slurm.submit import sbatch_command
 from scheduler_sim.engine import LiveCluster
 from scheduler_sim.jobs import LIVE, Job, State
-
-TOKEN_PREFIX = "foundry:"
-"""A submit token stands in the job's comment behind this word."""
 
 _ID = re.compile(r"(\d{1,10})(?:_(?:(\d{1,7})|(\[[0-9,:%-]+\])))?")
 
@@ -105,19 +103,17 @@ class SlurmActs(SimulatedSource):
         return Preview(act=act, items=items, inverse=inverse)
 
     def _submit_item(self, act: Submit, token: str) -> PreviewItem:
-        refusal, comment = None, f"{TOKEN_PREFIX}{token}"
+        refusal, wanted = None, dict[str, str]()
         if not act.script.startswith(b"#!"):
             refusal = f"{act.script_name} has no `#!` in its first line: no batch script"
         else:
             try:
-                own = parse(act.script, act.options).get("comment", "")
-                comment = f"{comment} {own}".rstrip()
+                wanted = parse(act.script, act.options)
             except ValueError as error:
                 refusal = str(error)
-        script = () if act.script_name == "-" else (act.script_name, *act.script_args)
         return PreviewItem(
             target=act.script_name,
-            command=("sbatch", "--parsable", *act.options, f"--comment={comment}", *script),
+            command=() if refusal else sbatch_command(act, token, wanted),
             owner=USER,
             refusal=safe(refusal) if refusal else None,
         )

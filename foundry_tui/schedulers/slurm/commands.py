@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,8 +90,9 @@ class Commands:
         cwd: str | None = None,
         timeout_s: float | None = None,
         whole_env: bool = False,
+        env: Mapping[str, str] | None = None,
     ) -> Completed:
-        """Run one command and return its answer, whatever the exit code.
+        """Run one command and return its answer, whatever the exit code; `env` is added to its own.
 
         Raises:
             NoAnswer: it was started, and gave no answer before the deadline.
@@ -105,6 +106,7 @@ class Commands:
         child_env = {} if whole_env else {"TZ": "UTC", "SLURM_BITSTR_LEN": "0"}
         if conf is not None:
             child_env["SLURM_CONF"] = conf
+        child_env.update(env or {})
         try:
             return run(
                 (self.program(name), *args),

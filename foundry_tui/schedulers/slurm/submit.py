@@ -44,6 +44,7 @@ NOT_HERE = {
 """Options of sbatch, in the script or beside it, that would make the answer mean something else."""
 
 _KEPT = re.compile(r"^AccountingStoreFlags\s*=.*job_comment", re.MULTILINE)
+_SEPARATOR = re.compile(r"[,'\"\\\\]")
 _ID_LINE = re.compile(r"^(\d+)(?:;\S+)?$")
 
 
@@ -52,15 +53,49 @@ def submit_item(act: Submit, token: str) -> PreviewItem:
         wanted = parse(act.script, act.options)
     except DirectiveError as error:
         return PreviewItem(target=act.script_name, command=(), refusal=safe(str(error)))
-    comment = " ".join(filter(None, (f"{TOKEN_PREFIX}{token}", wanted.get("comment"))))
-    script = () if act.script_name == "-" else (act.script_name, *act.script_args)
-    command = ("sbatch", "--parsable", *act.options, f"--comment={comment}", *script)
     return PreviewItem(
         target=act.script_name,
-        command=command,
+        command=sbatch_command(act, token, wanted),
         owner=user_name(),
         refusal=_script_refusal(act, wanted),
     )
+
+
+def sbatch_command(act: Submit, token: str, wanted: dict[str, str]) -> tuple[str, ...]:
+    """The exact command, with the variables of ours before it as `env` takes them.
+
+    `wanted` are the options of script and command line together.
+    """
+    comment = " ".join(filter(None, (f"{TOKEN_PREFIX}{token}", wanted.get("comment"))))
+    script = () if act.script_name == "-" else (act.script_name, *act.script_args)
+    ours = tuple(f"{name}={value}" for name, value in act.environment)
+    return (
+        *(("env", *ours) if ours else ()),
+        *("sbatch", "--parsable", *act.options, *_export(act, wanted)),
+        *(f"--comment={comment}", *script),
+    )
+
+
+def _export(act: Submit, wanted: dict[str, str]) -> tuple[str, ...]:
+    """The option that lets our variables through where the submit keeps the environment back.
+
+    A list of names takes their values from sbatch's own environment, so that a value may hold
+    anything. `NONE` and `NIL` are no names: a list without others does what they do. An export file
+    empties sbatch's environment, so the values themselves have to stand there; a comma or a quote
+    cannot (22.05.8).
+    """
+    if not act.environment:
+        return ()
+    told = parse(b"", act.options).get("export") or os.environ.get("SBATCH_EXPORT")
+    names = (told or wanted.get("export", "")).split(",")
+    if "export-file" in wanted:
+        ours = [f"{n}={v}" for n, v in act.environment if not _SEPARATOR.search(v)]
+    elif names == [""] or "all" in map(str.casefold, names):
+        return ()
+    else:
+        ours = [name for name, _ in act.environment]
+    kept = [name for name in names if name and name.casefold() not in ("none", "nil")]
+    return (f"--export={','.join([*kept, *ours])}",)
 
 
 def _script_refusal(act: Submit, wanted: dict[str, str]) -> SafeText | None:
@@ -102,7 +137,11 @@ def perform_submit(commands: Commands, act: Submit, item: PreviewItem) -> Receip
     # The job inherits the caller's whole environment, as with sbatch itself.
     try:
         done = commands.run(
-            "sbatch", *item.command[1:], stdin=stdin, cwd=act.work_dir, whole_env=True
+            *item.command[item.command.index("sbatch") :],
+            stdin=stdin,
+            cwd=act.work_dir,
+            whole_env=True,
+            env=dict(act.environment),
         )
     except NoAnswer as error:
         words = safe(str(error), max_cells=400)

@@ -1,0 +1,138 @@
+"""A node and a GPU as panels: what they are, what they do, and who holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from foundry_tui.estate.gpu import Gpu
+from foundry_tui.estate.node import Node
+from foundry_tui.estate.run import Run
+from foundry_tui.estate.text import SafeText, clip, pad, safe
+from foundry_tui.presenters import heat, units
+from foundry_tui.presenters.tables import gpus_each, short_id, spent_s, text
+from foundry_tui.presenters.toned import Line, heading, pairs
+
+GLYPH_TONES = {"!": "warn", "?": "warn", "x": "bad", ".": "dim"}
+"""Glyph of a GPU -> its tone; a digit has the tone of its tens of per cent."""
+
+
+def glyph_tone(glyph: str) -> str:
+    """The tone of a GPU's glyph."""
+    return f"heat{glyph}" if glyph.isdecimal() else GLYPH_TONES.get(glyph, "")
+
+
+def node_facts(node: Node, now: datetime) -> list[tuple[str, str]]:
+    """What is known of a node, each with its name."""
+    since = units.since_s(node.reason_since, now)
+    why = f"{node.reason}{f', for {units.duration(since)}' if since else ''}" if node.reason else ""
+    facts = [
+        ("state", f"{node.state.value}{'' if node.placeable else ', takes no new run'}"),
+        ("reason", why),
+        ("GPUs", f"{units.gpus(node.gpu_milli_allocated)} of {node.gpu_count} allocated"),
+        ("model", node.gpu_model or ""),
+        ("in use", f"{units.percent(node.gpu_util_pct)} on average" if node.gpu_count else ""),
+        ("CPUs", _of(units.gpus(node.cpu_milli_allocated), units.gpus(node.cpu_milli))),
+        ("memory", _of(units.size(node.memory_bytes_allocated), units.size(node.memory_bytes))),
+        ("queues", ", ".join(node.queues)),
+        ("features", ", ".join(node.features)),
+        ("source", f"{node.source}, read {units.age(units.since_s(node.read_at, now))} ago"),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _of(used: SafeText, total: SafeText) -> str:
+    return f"{used} of {total} allocated"
+
+
+def gpu_facts(gpu: Gpu, now: datetime) -> list[tuple[str, str]]:
+    """What is known of a GPU, each with its name; how it was measured and how long ago."""
+    idle_s = units.since_s(gpu.idle_since, now)
+    held = units.gpus(gpu.milli_allocated)
+    age = units.age(units.since_s(gpu.read_at, now))
+    facts = [
+        ("GPU", f"{gpu.index} of {gpu.node}"),
+        ("minor", "" if gpu.minor is None else str(gpu.minor)),
+        ("model", text(gpu.model)),
+        ("uuid", text(gpu.uuid)),
+        ("in use", units.percent(gpu.util_pct)),
+        ("memory", f"{units.size(gpu.mem_used_bytes)} of {units.size(gpu.mem_total_bytes)}"),
+        ("power", _measured(gpu.power_w, "W")),
+        ("temperature", _measured(gpu.temp_c, "°C")),
+        ("held", f"{held} of 1" if gpu.tenants is not None else "nobody says who holds it"),
+        ("idle", f"for {units.duration(idle_s)}, while it is held" if idle_s is not None else ""),
+        ("measured", f"{gpu.how or 'not measured'}, {age} ago"),
+        ("source", gpu.source),
+    ]
+    facts += [("part", f"{s.profile}: {s.run or 'free'}") for s in gpu.slices]
+    return [(name, value) for name, value in facts if value]
+
+
+def _measured(value: float | None, unit: str) -> str:
+    return units.UNKNOWN if value is None else f"{units.number(value)} {unit}"
+
+
+def gpu_lines(
+    gpus: Iterable[Gpu], owners: Mapping[str, Run], width: int, *, placeable: bool = True
+) -> list[Line]:
+    """One line per GPU: what it does, its memory, power and temperature, and who holds it."""
+    lines: list[Line] = []
+    for gpu in gpus:
+        glyph = heat.glyph(gpu, placeable=placeable)
+        told = (
+            f"{pad(units.percent(gpu.util_pct), 5, 'right')} "
+            f"{pad(_memory(gpu), 9, 'right')} {pad(_watts(gpu), 5, 'right')}  "
+        )
+        head: Line = [(f" {gpu.index:>2} ", "dim"), (glyph, glyph_tone(glyph)), (told, "")]
+        lines.append([*head, (clip(_holders(gpu, owners), max(0, width - 5 - len(told))), "")])
+    return lines
+
+
+def _memory(gpu: Gpu) -> SafeText:
+    if gpu.mem_used_bytes is None and gpu.mem_total_bytes is None:
+        return units.UNKNOWN
+    return SafeText(f"{units.size(gpu.mem_used_bytes)}/{units.size(gpu.mem_total_bytes)}")
+
+
+def _watts(gpu: Gpu) -> SafeText:
+    return units.UNKNOWN if gpu.power_w is None else SafeText(f"{gpu.power_w:.0f}W")
+
+
+def _holders(gpu: Gpu, owners: Mapping[str, Run]) -> SafeText:
+    if gpu.tenants is None:
+        return SafeText("nobody says who holds it")
+    found = []
+    for tenant in gpu.tenants:
+        run = owners.get(tenant.run)
+        who = f"{run.user or '?'}/{run.name}" if run else tenant.run
+        found.append(who if tenant.milli >= 1000 else f"{who} {units.gpus(tenant.milli)}")
+    return safe(", ".join(found) or "free")
+
+
+def node_line(node: Node, runs: Iterable[Run], now: datetime, width: int) -> Line:
+    """Who is on a node, on one line: `a03: bob/ft-77 88123 2 GPUs 75% 6h12m`."""
+    on = [
+        f"{run.user or '?'}/{run.name} {short_id(run.native_id)} {gpus_each(run.request)} GPUs "
+        f"{units.percent(run.gpu_util_pct)} {units.duration(spent_s(run, now))}"
+        for run in runs
+        if run.source == node.source and any(p.node == node.name for p in run.placement)
+    ]
+    state = "" if node.placeable else f"{node.state.value}: {node.reason or 'no reason told'} · "
+    told = f"{state}{' · '.join(on) or 'no run is on it'}"
+    head = clip(safe(f" {node.name}: "), 40)
+    return [(head, "strong"), (clip(safe(told, max_cells=1024), max(1, width - len(head))), "")]
+
+
+def node_lines(
+    node: Node, gpus: Sequence[Gpu], runs: Sequence[Run], now: datetime, width: int
+) -> list[Line]:
+    """A node with its GPUs: the panel beside a list."""
+    owners = {run.id: run for run in runs}
+    lines: list[Line] = [[(f" {clip(safe(node.name), width - 1)}", "title")]]
+    lines += pairs(node_facts(node, now), width)
+    if gpus:
+        lines += [[], heading("GPU      use    memory power  who")]
+        lines += gpu_lines(gpus, owners, width, placeable=node.placeable)
+    elif node.gpu_count:
+        lines += [[], [(f" {node.source} tells nothing of its single GPUs", "dim")]]
+    return lines

@@ -1,0 +1,1 @@
+"""Experiment tracking: the MLflow record of a run, over REST."""

@@ -1,0 +1,161 @@
+"""One HTTP exchange, with a deadline for the whole of it and a cap on the answer.
+
+A per-read time-out lets a server that sends one byte a second hold its caller for ever, and no
+time-out reaches a name look-up that hangs. So an exchange runs in a thread of its own and the
+caller waits for it until the deadline, no longer; then the connection is cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from foundry_tui.estate.text import SafeText, safe
+from foundry_tui.tracking.credentials import Credentials
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_BYTES = 16 << 20
+"""Cap on the body of one answer: 100,000 points of a metric are 12.6 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. `body` is whole; `kind` is the content type, `date` the server's clock."""
+
+    status: int
+    body: bytes = b""
+    kind: str = ""
+    date: str = ""
+    location: str = ""
+    login: Credentials = field(default_factory=Credentials)
+
+    def hide(self, text: str) -> str:
+        """`text` of this answer without the secrets that the server may have echoed."""
+        for secret in self.login.hidden:
+            text = text.replace(secret.reveal(), "***")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Why there is no answer; `lasting` when another try would end the same way."""
+
+    words: SafeText
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """`within_s` seconds from the moment it is made."""
+
+    within_s: float
+    at: float
+
+    @classmethod
+    def after(cls, within_s: float) -> Deadline:
+        """The deadline that many seconds from now."""
+        return cls(within_s, time.monotonic() + within_s)
+
+    def left_s(self) -> float:
+        """Seconds until then; 0 after it."""
+        return max(0.0, self.at - time.monotonic())
+
+
+@dataclass(eq=False, slots=True)
+class Lane:
+    """One connection, for one exchange at a time: so it is known which one to cut."""
+
+    client: httpx.Client
+    _socket: socket.socket | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _abandoned: bool = False
+
+    def run(self, request: httpx.Request, deadline: Deadline) -> Answer | Broken:
+        """The answer, or why there is none; then the lane must not be used again."""
+        outcomes: list[Answer | Broken] = []
+        ended = threading.Event()
+        request.extensions["trace"] = self._trace
+
+        def work() -> None:
+            outcome = _exchange(self.client, request, deadline)
+            with self._lock:
+                outcomes.append(outcome)
+                if self._abandoned:
+                    self.client.close()
+            ended.set()
+
+        threading.Thread(target=work, name="tracking", daemon=True).start()
+        ended.wait(deadline.left_s())
+        with self._lock:
+            if not outcomes:
+                self._abandoned = True
+                self._cut()
+                return _late(deadline)
+        (outcome,) = outcomes
+        if not isinstance(outcome, Answer):
+            self.client.close()
+        return outcome
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self._abandoned:
+                self._cut()
+
+    def _cut(self) -> None:
+        """Wake the thread that reads; closing alone would leave it waiting."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+def _exchange(client: httpx.Client, request: httpx.Request, deadline: Deadline) -> Answer | Broken:
+    """The answer, or why there is none. No text of an exception that could hold headers is used."""
+    import httpx
+
+    try:
+        response = client.send(request, stream=True)
+        try:
+            return _read(response, deadline)
+        finally:
+            response.close()
+    except httpx.TimeoutException:
+        return _late(deadline)
+    except (httpx.ConnectError, httpx.ProxyError) as error:
+        return Broken(safe(f"no connection: {error}", max_cells=300))
+    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+        return Broken(safe(f"the connection broke: {type(error).__name__}"))
+    except (OSError, ValueError, RuntimeError) as error:
+        return Broken(safe(f"the exchange failed: {type(error).__name__}"), lasting=True)
+
+
+def _read(response: httpx.Response, deadline: Deadline) -> Answer | Broken:
+    headers = response.headers
+    if headers.get("content-encoding", "identity") != "identity":
+        return Broken(safe("the answer is compressed, which was not asked for"), lasting=True)
+    parts, size = [], 0
+    for part in response.iter_raw(1 << 16):
+        size += len(part)
+        if size > MAX_BYTES:
+            return Broken(safe(f"the answer is larger than {MAX_BYTES >> 20} MiB"), lasting=True)
+        if deadline.left_s() <= 0:
+            return _late(deadline)
+        parts.append(part)
+    return Answer(
+        response.status_code,
+        b"".join(parts),
+        headers.get("content-type", ""),
+        headers.get("date", ""),
+        headers.get("location", ""),
+    )
+
+
+def _late(deadline: Deadline) -> Broken:
+    return Broken(safe(f"no answer within {deadline.within_s:g} s"), lasting=True)
