@@ -236,3 +236,23 @@ def user_name() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return str(os.geteuid())
+
+
+def attach(argv: Sequence[str]) -> int:
+    """Give this terminal to a program until it ends; its exit code, -N after signal N.
+
+    The keys that interrupt, and ^\\, are the child's alone, as system(3) has it: they are caught
+    here and not ignored, because what is ignored stays ignored in a child.
+
+    Raises:
+        NotFound: it is not there, or cannot be started.
+    """
+    command = (find(argv[0]), *argv[1:])
+    caught = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        return subprocess.Popen(command).wait()
+    except (OSError, ValueError) as error:
+        raise NotFound(f"{argv[0]} could not be started: {error}") from error
+    finally:
+        for one, before in caught.items():
+            signal.signal(one, before)

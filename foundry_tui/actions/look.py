@@ -11,6 +11,7 @@ from foundry_tui.actions.site import Scheduler, Site
 from foundry_tui.actions.track import Tracked, filled, record
 from foundry_tui.actions.tracker import NONE_SET
 from foundry_tui.estate.acts import Act, ChangeRun, Release
+from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import LIVE, Request, Run, run_id
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.text import SafeText, safe
@@ -163,6 +164,15 @@ def logs(site: Site, snapshot: Snapshot, run: Run, *, tail_lines: int, errors: b
     if _answering(site, snapshot, run) is None:
         return Log(path=None, reason=f"{run.source} does not answer now")
     return scheduler.logs(run, tail_lines=tail_lines, errors=errors)
+
+
+def rights(site: Site) -> dict[str, Rights]:
+    """What the user may do, per source that tells; of the others nothing is known."""
+    known: dict[str, Rights] = {}
+    for name, scheduler in site.schedulers.items():
+        with suppress(SchedulerError):
+            known[name] = scheduler.rights()
+    return known
 
 
 def reason(site: Site, snapshot: Snapshot, run: Run) -> str:

@@ -146,6 +146,30 @@ def receipts_text(change: Change, style: Style) -> str:
     return finish([*lines, *wrap(whole, style.width)], style)
 
 
+def told_in_short(
+    words: str, changes: Sequence[Change], failed: Sequence[str]
+) -> tuple[SafeText, str]:
+    """What came of it on one line, with its tone; what went wrong comes first."""
+    receipts = [receipt for change in changes for receipt in change.receipts]
+    good = [r for r in receipts if r.status in (ReceiptStatus.DONE, ReceiptStatus.ACCEPTED)]
+    bad = [r for r in receipts if r not in good]
+    told = [*failed]
+    told += [f"{r.target} {r.status.value}" + (f": {r.message}" * bool(r.message)) for r in bad[:1]]
+    if len(bad) > 1:
+        told.append(f"{len(bad) - 1} more not done")
+    if len(receipts) == 1 and good:
+        one = good[0]
+        turn = f" ({one.before} -> {one.after})" if one.before and one.after else ""
+        where = (
+            "" if one.target in words or one.target.split("/")[-1] in words else f" {one.target}"
+        )
+        told.append(f"{one.status.value}{where}{turn}")
+    elif good:
+        told.append(f"{len(good)} of {len(receipts)} done")
+    tone = "good" if not bad and not failed else "warn" if good else "bad"
+    return safe(f"{words}: {'; '.join(told)}", max_cells=400), tone
+
+
 def journal_text(entries: Sequence[JournalEntry], style: Style) -> str:
     """The changes that were sent, in the order given."""
     if not entries:

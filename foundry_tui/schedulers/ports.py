@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from foundry_tui.estate.acts import Act, Preview, Receipt
+from foundry_tui.estate.acts import Act, Preview, Receipt, Submit
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import Placement, Run
 from foundry_tui.estate.snapshot import Snapshot
@@ -100,6 +100,13 @@ class SchedulerReader(Protocol):
         """When the scheduler would start a run like this one, with `changes` applied.
 
         `changes` are pairs in the words of `ChangeRun.fields`. Nothing is submitted.
+        """
+
+    def estimate_submit(self, act: Submit) -> Estimate:
+        """When the scheduler would start what is not submitted yet. Nothing is submitted.
+
+        Raises:
+            Unavailable: the source did not answer.
         """
 
     def rights(self, user: str | None = None) -> Rights:

@@ -49,7 +49,7 @@ def test_every_key_of_the_configuration_is_in_the_docs() -> None:
 def test_links_between_pages_lead_somewhere() -> None:
     for path in DOCS.rglob("*.md"):
         for target in LINK.findall(path.read_text("utf-8")):
-            if "://" not in target and not target.startswith("pictures/"):
+            if "://" not in target:
                 assert (path.parent / target).exists(), f"{path}: {target}"
 
 

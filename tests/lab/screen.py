@@ -11,6 +11,7 @@ from typing import Any
 
 import pyte
 from pyte.screens import Char
+from wcwidth import wcwidth
 
 SYNC = 2026
 """Synchronised output: the terminal shows a frame when it is whole."""
@@ -91,8 +92,22 @@ class Screen:
     def text(self) -> str:
         """What is shown, line by line, without the blanks at the ends of lines."""
         if self._text is None:
-            self._text = "\n".join(line.rstrip() for line in self._emulator.display)
+            self._text = "\n".join(map(self._line, range(self._emulator.lines)))
         return self._text
+
+    def _line(self, y: int) -> str:
+        """A line as it is seen. A wide character has a second cell without anything in it.
+
+        Where the character itself was overwritten that cell is left, and is a blank: pyte's own
+        `display` breaks on it.
+        """
+        row, wide, shown = self._emulator.buffer[y], False, list[str]()
+        for x in range(self._emulator.columns):
+            data = row[x].data
+            if data or not wide:
+                shown.append(data or " ")
+            wide = bool(data) and wcwidth(data[0]) == 2
+        return "".join(shown).rstrip()
 
     def cell(self, column: int, line: int) -> Char:
         """One cell with its style; both from 0."""

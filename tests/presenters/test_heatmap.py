@@ -218,15 +218,18 @@ def test_nodes_without_gpus_are_not_on_the_map() -> None:
 
 def test_the_head_tells_allocated_and_used_apart() -> None:
     gpus = [*busy("a01", [90.0] * 4), *[gpu("a01", 4 + i, util_pct=0.0) for i in range(4)]]
-    assert head_words([node("a01")], gpus) == (
+    assert head_words([node("a01")], gpus, 99) == (
         "GPUs 8 · allocated 4 · util 45% (8 measured) · idle but allocated 0"
     )
     idle = [replace(g, util_pct=0.0, idle_since=ago(hours=1)) for g in gpus[:4]] + gpus[4:]
-    assert "idle but allocated 4" in head_words([node("a01")], idle)
+    assert "idle but allocated 4" in head_words([node("a01")], idle, 99)
     now_only = [replace(g, idle_since=None) for g in idle]
-    assert "allocated at 0% now 4" in head_words([node("a01")], now_only)
+    assert "allocated at 0% now 4" in head_words([node("a01")], now_only, 99)
     unread = [replace(g, util_pct=None) for g in gpus]
-    assert head_words([node("a01")], unread) == "GPUs 8 · allocated 4 · util not measured"
+    assert head_words([node("a01")], unread, 99) == "GPUs 8 · allocated 4 · util not measured"
+    assert head_words([node("a01")], idle, 60) == (
+        "GPUs 8 · allocated 4 · util 0% (8 measured) · idle 4"
+    )
 
 
 def test_the_legend_explains_what_occurs_and_nothing_else() -> None:

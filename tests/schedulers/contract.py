@@ -239,6 +239,23 @@ class Contract:
             assert estimate.placement
         assert before == {r.id for r in harness.adapter.snapshot().runs}
 
+    def test_a_script_can_be_estimated_before_it_is_submitted(self, harness: Harness) -> None:
+        before = {r.id for r in harness.adapter.snapshot().runs}
+        estimate = harness.adapter.estimate_submit(harness.work("not-yet"))
+        assert estimate.how
+        assert (estimate.starts_at is None) == (estimate.reason is not None)
+        if estimate.starts_at is not None:
+            assert estimate.starts_at.tzinfo is UTC
+            assert estimate.starts_at >= harness.now() - timedelta(seconds=60)
+            assert {p.node for p in estimate.placement} <= {
+                n.name for n in harness.adapter.snapshot().nodes
+            }
+            assert estimate.placement
+        refused = harness.adapter.estimate_submit(harness.impossible)
+        assert refused.starts_at is None
+        assert refused.reason
+        assert before == {r.id for r in harness.adapter.snapshot().runs}
+
     def test_rights_are_those_of_the_owner_of_our_runs(self, harness: Harness) -> None:
         rights = harness.adapter.rights()
         run = harness.submitted()

@@ -14,6 +14,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import RLock
 
 import msgspec
 
@@ -63,6 +64,7 @@ class ActsLog:
         self.epoch = now.astimezone(UTC).replace(microsecond=0)
         self.entries: list[Entry] = []
         self.generation = 0
+        self.turn = RLock()
         self.memory_only: str | None = None if folder else "no folder was given to keep acts in"
         self._path = folder / FILE if folder else None
         self._identity: tuple[int, int] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from foundry_tui.estate.acts import ChangeRun
+from foundry_tui.estate.acts import ChangeRun, Submit
 from foundry_tui.estate.gpu import WHOLE_MILLI, Share
 from foundry_tui.estate.queue import Queue, with_use
 from foundry_tui.estate.rights import Association, Limit, Rights
@@ -23,8 +23,8 @@ from foundry_tui.schedulers.simulated.layout import (
     USER,
 )
 from foundry_tui.schedulers.simulated.runai_acts import UNSUPPORTED, RunaiActs, deletable
-from foundry_tui.schedulers.simulated.runai_request import PROJECTS
-from foundry_tui.schedulers.simulated.source import words
+from foundry_tui.schedulers.simulated.runai_request import PROJECTS, to_spec
+from foundry_tui.schedulers.simulated.source import newcomer, words
 from scheduler_sim.engine import LiveCluster
 from scheduler_sim.jobs import Job, Reason, State
 
@@ -183,6 +183,19 @@ class RunaiManners(RunaiActs):
         if not found:
             return Estimate(starts_at=None, reason=safe("404 Resource id not found."), how=HOW)
         copy = replace(found[0], key="copy", state=State.PENDING, parts=(), closing=False)
+        return self._planned(engine, copy)
+
+    def estimate_submit(self, act: Submit) -> Estimate:
+        """Now, where there is a free place; otherwise nothing is known. Nothing is sent."""
+        engine = self.live.engine()
+        try:
+            spec = to_spec(act)
+            engine.check(spec)
+        except ValueError as error:
+            return Estimate(starts_at=None, reason=safe(str(error)), how=HOW)
+        return self._planned(engine, newcomer(engine, spec))
+
+    def _planned(self, engine: LiveCluster, copy: Job) -> Estimate:
         barred = engine.books.barred(copy)
         plan = engine.planned(most_ends=1, like=copy).get(copy.key) if barred is None else None
         if plan is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from foundry_tui.estate.acts import Submit
 from foundry_tui.estate.gpu import WHOLE_MILLI, Share
 from foundry_tui.estate.queue import Queue, with_use
 from foundry_tui.estate.rights import Association, Limit, Rights
@@ -13,9 +14,9 @@ from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.schedulers.ports import Estimate
 from foundry_tui.schedulers.simulated import nouns, sbatch
 from foundry_tui.schedulers.simulated.layout import USER
-from foundry_tui.schedulers.simulated.slurm_acts import SlurmActs
+from foundry_tui.schedulers.simulated.slurm_acts import SlurmActs, sbatch_words
 from foundry_tui.schedulers.simulated.slurm_fields import UnknownField, changed
-from foundry_tui.schedulers.simulated.source import words
+from foundry_tui.schedulers.simulated.source import newcomer, words
 from foundry_tui.schedulers.slurm.jobs import TOKEN_PREFIX
 from scheduler_sim.engine import LiveCluster
 from scheduler_sim.jobs import Job, Reason, State
@@ -218,6 +219,23 @@ class SlurmManners(SlurmActs):
             tasks=(),
             parts=(),
         )
+        return self._planned(engine, copy)
+
+    def estimate_submit(self, act: Submit) -> Estimate:
+        """When and where a new script would start; nothing is sent."""
+        engine = self.live.engine()
+        refusal = self._submit_item(act, "").refusal
+        if refusal is not None:
+            return Estimate(starts_at=None, reason=refusal, how=HOW)
+        try:
+            spec = replace(sbatch.to_spec(act), tasks=(), held=False, after=None)
+            engine.check(spec)
+        except ValueError as error:
+            return Estimate(starts_at=None, reason=safe(sbatch_words(str(error))), how=HOW)
+        return self._planned(engine, newcomer(engine, spec))
+
+    def _planned(self, engine: LiveCluster, copy: Job) -> Estimate:
+        """When and where a run that waits would start."""
         barred = engine.books.barred(copy)
         if barred is not None:
             return Estimate(starts_at=None, reason=safe(REASONS.get(barred, "None")), how=HOW)

@@ -150,7 +150,7 @@ class SlurmActs(SimulatedSource):
         try:
             key = self.live.act("submit", spec=sbatch.to_spec(act), token=token)
         except ValueError as error:
-            return refused(item, _sbatch_words(str(error)))
+            return refused(item, sbatch_words(str(error)))
         if key is None:
             return lost(item)
         return Receipt(target=key, status=ReceiptStatus.ACCEPTED)
@@ -186,7 +186,7 @@ class SlurmActs(SimulatedSource):
             try:
                 self.live.act("change", key=job.key, spec=changed(job.spec, act.fields))
             except ValueError as error:
-                return _sbatch_words(str(error))
+                return sbatch_words(str(error))
         else:
             self.live.act("hold" if isinstance(act, Hold) else "release", key=job.key)
         return None
@@ -222,7 +222,7 @@ def _reached(act: Act, job: Job) -> bool:
     return True
 
 
-def _sbatch_words(problem: str) -> str:
+def sbatch_words(problem: str) -> str:
     """An objection of the simulator in the words of sbatch."""
     known = {
         "queue:": "Invalid partition name specified",

@@ -20,8 +20,9 @@ from foundry_tui.schedulers.ports import Log, Probe
 from foundry_tui.schedulers.simulated import logs, nouns
 from foundry_tui.schedulers.simulated.layout import USER
 from foundry_tui.schedulers.simulated.live import SPEED, Live
+from foundry_tui.schedulers.simulated.turns import in_turn
 from scheduler_sim.engine import LiveCluster
-from scheduler_sim.jobs import Job, State, Try
+from scheduler_sim.jobs import Job, JobSpec, State, Try
 
 FORGET_S = 3600
 """A run that ended longer ago than this is only in the accounting."""
@@ -36,7 +37,11 @@ class SimulatedSource(ABC):
     scheduler: str
     share: Share
 
+    def __init_subclass__(cls) -> None:
+        in_turn(cls)
+
     def __init__(self, live: Live) -> None:
+        self.turn = live.log.turn
         self.name = live.source
         self.live = live
 
@@ -272,6 +277,13 @@ def lost(item: PreviewItem) -> Receipt:
     return Receipt(target=item.target, status=ReceiptStatus.UNKNOWN, message=safe(text))
 
 
+def newcomer(engine: LiveCluster, spec: JobSpec) -> Job:
+    """A run that would be submitted now; the cluster does not know it."""
+    return Job(
+        key="new", number=1 << 40, spec=spec, submitted_s=engine.now_s, rank=0, queue=spec.queue
+    )
+
+
 def others_run(owner: str | None) -> bool:
     """Whether a run belongs to somebody else than the simulated user."""
     return owner is not None and owner != USER
@@ -280,3 +292,6 @@ def others_run(owner: str | None) -> bool:
 def words(found: dict[str, str | int | None]) -> dict[str, SafeText]:
     """A scheduler's words with the unset ones left out."""
     return {key: safe(str(value)) for key, value in found.items() if value not in (None, "")}
+
+
+in_turn(SimulatedSource)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from foundry_tui.estate.acts import Act, Preview, Receipt
+from foundry_tui.estate.acts import Act, Preview, Receipt, Submit
 from foundry_tui.estate.queue import Queue, with_use
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import Run, run_id
@@ -22,7 +22,7 @@ from foundry_tui.schedulers.slurm.accounting import read_accounting
 from foundry_tui.schedulers.slurm.commands import Commands
 from foundry_tui.schedulers.slurm.details import read_held
 from foundry_tui.schedulers.slurm.dialects import decode_jobs
-from foundry_tui.schedulers.slurm.estimate import read_estimate
+from foundry_tui.schedulers.slurm.estimate import read_estimate, submit_estimate
 from foundry_tui.schedulers.slurm.inspect import read_details
 from foundry_tui.schedulers.slurm.jobs import array_part, native_id, read_jobs, to_runs
 from foundry_tui.schedulers.slurm.queues import parse_queues
@@ -59,6 +59,7 @@ class SlurmAdapter:
             raise ValueError(f"read: one of {', '.join(READERS)}, not {read!r}")
         self.name = name
         self.commands = Commands(conf, folder, timeout_s)
+        self._logs = logs.Logs(self.commands)
         self._read = read
         self._slow_s, self._slow_after_s = slow_s, slow_after_s
         self._clock = clock
@@ -164,7 +165,7 @@ class SlurmAdapter:
 
     def logs(self, run: Run, *, tail_lines: int, errors: bool = False) -> Log:
         """The last lines of the run's output file."""
-        return logs.read_log(self.commands, run, tail_lines, errors=errors)
+        return self._logs.read(run, tail_lines, errors=errors)
 
     def details(self, run: Run) -> dict[str, SafeText]:
         """Slurm's own words about one run."""
@@ -173,6 +174,10 @@ class SlurmAdapter:
     def estimate(self, run: Run, *, changes: tuple[tuple[str, str], ...] = ()) -> Estimate:
         """When Slurm would start a run like this one: `sbatch --test-only`."""
         return read_estimate(self.commands, run, changes)
+
+    def estimate_submit(self, act: Submit) -> Estimate:
+        """When Slurm would start this script: `sbatch --test-only` with all that is given."""
+        return submit_estimate(self.commands, act)
 
     def rights(self, user: str | None = None) -> Rights:
         """What a user (None: the current one) may do here."""

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime
 
+from foundry_tui.estate.acts import Submit
 from foundry_tui.estate.run import Placement, Run
 from foundry_tui.estate.text import safe
+from foundry_tui.process import Completed
 from foundry_tui.schedulers.ports import Estimate
-from foundry_tui.schedulers.slurm.commands import Commands, message
+from foundry_tui.schedulers.slurm.commands import UNREACHABLE, Commands, failure, message
 from foundry_tui.schedulers.slurm.fields import ORIGINS, check_option
 from foundry_tui.schedulers.slurm.hostlist import expand
 from foundry_tui.schedulers.slurm.inspect import read_raw
 from foundry_tui.schedulers.slurm.jobs import moment
+from foundry_tui.schedulers.slurm.submit import submit_item
 from foundry_tui.schedulers.slurm.tres import parse_tres, size_bytes
 
 HOW = "sbatch --test-only"
@@ -44,14 +49,43 @@ def ask(commands: Commands, args: tuple[str, ...], *, as_user: str | None = None
     """The answer to one `--test-only` call with these options."""
     who = (f"--uid={as_user}",) if as_user and os.geteuid() == 0 and as_user != "root" else ()
     done = commands.run("sbatch", "--test-only", *who, *args, "--wrap=true", cwd="/")
+    return _answer(done, moment)
+
+
+def submit_estimate(commands: Commands, act: Submit) -> Estimate:
+    """When a script that is not submitted yet would start, with everything that `sbatch` is given.
+
+    Variables like `SBATCH_PARTITION` and a local `--begin` count as in the submit itself, so the
+    child has the user's own environment and time zone, and what it prints is local time.
+
+    Raises:
+        Unavailable, Denied: Slurm did not answer.
+    """
+    item = submit_item(act, "")
+    if item.refusal is not None:
+        return Estimate(starts_at=None, reason=item.refusal, how=HOW)
+    words = item.command[item.command.index("sbatch") + 1 :]
+    done = commands.run(
+        *("sbatch", "--test-only", *words),
+        stdin=act.script if act.script_name == "-" else None,
+        cwd=act.work_dir,
+        whole_env=True,
+        env={**dict(act.environment), "SLURM_TIME_FORMAT": "standard"},
+    )
+    if done.code and any(mark in message(done) for mark in UNREACHABLE):
+        raise failure("sbatch --test-only", done)
+    return _answer(done, lambda text: datetime.fromisoformat(text).astimezone(UTC))
+
+
+def _answer(done: Completed, at: Callable[[str], datetime | None]) -> Estimate:
     text = done.err.decode("utf-8", "surrogateescape")
     found = _STARTS.search(text)
     if done.code != 0 or found is None:
         words = message(done).replace("allocation failure: ", "")
-        return Estimate(starts_at=None, reason=safe(words), how=HOW)
+        return Estimate(starts_at=None, reason=safe(words or "no answer"), how=HOW)
     queue = _QUEUE.search(text)
     return Estimate(
-        starts_at=moment(found[1]),
+        starts_at=at(found[1]),
         placement=tuple(Placement(safe(n), None) for n in expand(found[2])),
         queue=safe(queue[1]) if queue else None,
         how=HOW,

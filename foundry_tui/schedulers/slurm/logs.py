@@ -10,6 +10,7 @@ import os
 import pwd
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from foundry_tui.estate.run import Run
@@ -24,16 +25,37 @@ from foundry_tui.schedulers.slurm.inspect import read_raw
 MAX_BYTES = 1 << 20
 """At most this much of the end of a file is read."""
 
+MOST_KNOWN = 256
+"""Runs whose words are kept."""
+
 _PATTERN = re.compile(r"%([0-9]{0,4})([%AajJuxNn])")
 
 
-def read_log(commands: Commands, run: Run, tail_lines: int, *, errors: bool) -> Log:
-    """The last lines of the file that the run writes.
+class Logs:
+    """Reads output files. Where a started run writes is asked of Slurm once, not at every look."""
 
-    Raises:
-        Unavailable, Denied: as `Commands.read`.
-    """
-    words = read_raw(commands, run)
+    def __init__(self, commands: Commands) -> None:
+        self._commands = commands
+        self._known: dict[str, dict[str, str]] = {}
+
+    def read(self, run: Run, tail_lines: int, *, errors: bool) -> Log:
+        """The last lines of the file that the run writes.
+
+        Raises:
+            Unavailable, Denied: as `Commands.read`.
+        """
+        words = self._known.get(run.id)
+        if words is None:
+            words = read_raw(self._commands, run)
+            if words and run.started_at is not None:
+                if len(self._known) >= MOST_KNOWN:
+                    self._known.clear()
+                self._known[run.id] = words
+        return read_log(words, run, tail_lines, errors=errors)
+
+
+def read_log(words: Mapping[str, str], run: Run, tail_lines: int, *, errors: bool) -> Log:
+    """The last lines of the file that `words`, what Slurm says of the run, names."""
     if not words:
         return Log(
             path=None, reason="Slurm has forgotten this run (MinJobAge), and with it its file"
@@ -60,7 +82,7 @@ def _line(line: str) -> SafeText:
     return safe(line.rstrip("\r").rpartition("\r")[2], max_cells=2000)
 
 
-def log_path(run: Run, words: dict[str, str], *, errors: bool) -> Path | None:
+def log_path(run: Run, words: Mapping[str, str], *, errors: bool) -> Path | None:
     """The file's path with Slurm's patterns (%j, %A, %a, %u, %x, %N) filled in."""
     folder = words.get("work_dir", "/")
     pattern = (words.get("stderr") if errors else None) or words.get("stdout") or ""

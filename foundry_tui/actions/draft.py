@@ -1,0 +1,155 @@
+"""A submit that is being written: checked, estimated, completed, and its last values."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from foundry_tui.actions import act
+from foundry_tui.actions.errors import ActionError, WrongUse
+from foundry_tui.actions.site import Site
+from foundry_tui.estate.acts import Submit
+from foundry_tui.presenters.paths import Listed, parted
+from foundry_tui.store.lastvalues import LastValues
+
+MAX_LISTED = 5000
+"""Names of a folder that are looked at; a larger one is completed in part."""
+
+FORM = "submit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """The lines of the form, as typed; `source` may be empty where there is only one."""
+
+    source: str = ""
+    script: str = ""
+    options: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """When and where the scheduler would start it, or why it would not; `how` it knows."""
+
+    starts_at: datetime | None
+    nodes: tuple[str, ...]
+    queue: str | None
+    reason: str | None
+    how: str
+
+
+def sources(site: Site) -> tuple[str, ...]:
+    """The sources that take submits."""
+    return tuple(name for name, s in site.schedulers.items() if s.supports(Submit) is None)
+
+
+def prepare(site: Site, draft: Draft, *, unlinked: bool = False) -> act.Prepared:
+    """The submit that the form describes. Nothing is sent.
+
+    Raises:
+        WrongUse: a line cannot be understood or the script cannot be read; names the field.
+        ActionError: as `act.prepare_submit`.
+    """
+    if not draft.script.strip():
+        raise WrongUse("script: give the path of a batch script")
+    options, arguments = _words("options", draft.options), _words("arguments", draft.arguments)
+    return act.prepare_submit(
+        site, draft.source or None, options, draft.script.strip(), arguments, unlinked=unlinked
+    )
+
+
+def _words(field: str, text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise WrongUse(f"{field}: {error} in {text!r}") from error
+
+
+def estimate(site: Site, prepared: act.Prepared) -> Start:
+    """When the scheduler would start it; it is asked, and nothing is submitted.
+
+    Raises:
+        SchedulerError: it does not answer.
+    """
+    submit = prepared.preview.act
+    assert isinstance(submit, Submit)
+    found = site.scheduler(prepared.source).estimate_submit(submit)
+    return Start(
+        starts_at=found.starts_at,
+        nodes=tuple(part.node for part in found.placement),
+        queue=found.queue,
+        reason=found.reason,
+        how=found.how,
+    )
+
+
+def listing(typed: str) -> tuple[Listed, ...]:
+    """What is in the folder of a path that is being typed; nothing when it cannot be read."""
+    folder = Path(parted(typed)[0] or ".")
+    listed: list[Listed] = []
+    try:
+        with os.scandir(folder.expanduser()) as entries:
+            for entry in entries:
+                listed.append(Listed(entry.name, _is_folder(entry)))
+                if len(listed) >= MAX_LISTED:
+                    break
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: ~nobody has no home
+        return ()
+    return tuple(listed)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def last(site: Site) -> Draft:
+    """What was last submitted from the form; empty lines when that is not known."""
+    try:
+        kept = LastValues(site.state, FORM).load()
+    except ActionError:
+        return Draft()
+    source = kept.get("source", "")
+    return Draft(
+        source=source if source in sources(site) else "",
+        script=kept.get("script", ""),
+        options=kept.get("options", ""),
+    )
+
+
+def keep(site: Site, draft: Draft) -> bool:
+    """Keep source, script and options for the next time.
+
+    The arguments are not kept: they are the program's own, and may hold anything.
+    """
+    values = {"source": draft.source, "script": draft.script, "options": draft.options}
+    try:
+        return LastValues(site.state, FORM).save(values)
+    except ActionError:
+        return False
+
+
+def editor(script: str, env: Iterable[tuple[str, str]] | None = None) -> tuple[str, ...]:
+    """The command that opens a script in the user's editor: $VISUAL, else $EDITOR, else vi.
+
+    The variable may hold options; it is split into words and run without a shell.
+
+    Raises:
+        WrongUse: no script is named, it is a folder, or the variable cannot be split.
+    """
+    known = dict(env) if env is not None else dict(os.environ)
+    name = next((n for n in ("VISUAL", "EDITOR") if known.get(n, "").strip()), "")
+    words = _words(f"${name}", known[name]) if name else ("vi",)
+    if not script.strip():
+        raise WrongUse("script: there is no path to open")
+    path = Path(script.strip()).expanduser()
+    if path.is_dir():
+        raise WrongUse(f"script: {path} is a directory")
+    return (*words, str(path.absolute()))

@@ -1,0 +1,95 @@
+"""Acts on runs, for every place that shows some: prepared, asked, held, sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from foundry_tui.actions import act
+from foundry_tui.actions.table import Action
+from foundry_tui.estate.run import HOLDING, LIVE, Run, RunState
+from foundry_tui.tui.place import Place
+
+_FITS: dict[str, tuple[Callable[[Run], bool], str]] = {
+    "cancel": (lambda run: run.state in LIVE, "has ended already"),
+    "hold": (
+        lambda run: run.state is RunState.PENDING and not run.held,
+        "does not wait, or is held already",
+    ),
+    "release": (lambda run: run.held, "is not held"),
+    "requeue": (lambda run: run.state in HOLDING, "does not run"),
+}
+"""Act -> which runs it is for, and what is said of others."""
+
+
+def fitting(action_id: str, runs: tuple[Run, ...]) -> tuple[Run, ...]:
+    """Those of the runs that an act is for, by their state."""
+    fits, _ = _FITS[action_id]
+    return tuple(run for run in runs if fits(run))
+
+
+class RunActs(Place):
+    """The acts that a place offers for the runs it shows."""
+
+    def selected_runs(self) -> tuple[Run, ...]:
+        """The runs that an act is for."""
+        raise NotImplementedError
+
+    def refusal(self, action: Action) -> str | None:
+        if (why := super().refusal(action)) is not None or action.id not in _FITS:
+            return why
+        runs = self.selected_runs()
+        if not runs:
+            return "there is no run here"
+        able = fitting(action.id, runs)
+        if not able:
+            otherwise = _FITS[action.id][1]
+            return f"{runs[0].native_id} {otherwise}" if len(runs) == 1 else f"each {otherwise}"
+        return self._not_allowed(able) or self._silent(able)
+
+    def _not_allowed(self, runs: tuple[Run, ...]) -> str | None:
+        """Why this user may change none of them; what is not known is for the scheduler to say."""
+        rights = self.foundry.rights
+        for run in runs:
+            known = rights.get(run.source)
+            if known is None or known.may_change(run.user):
+                return None
+        return f"needs the role operator: {runs[0].native_id} belongs to {runs[0].user}"
+
+    def _silent(self, runs: tuple[Run, ...]) -> str | None:
+        """Why nothing can be sent to any of their sources now."""
+        seen = self.foundry.seen
+        if seen is None:
+            return "nothing was read yet"
+        states = {s.name: s for s in seen.snapshot.sources}
+        silent = [states[r.source] for r in runs if r.source in states]
+        if silent and not any(source.usable for source in silent):
+            return f"{silent[0].name} is {silent[0].state.value}: nothing can be sent"
+        return None
+
+    def do_cancel(self) -> None:
+        self.act_on_runs("cancel", self.selected_runs())
+
+    def do_hold(self) -> None:
+        self.act_on_runs("hold", self.selected_runs())
+
+    def do_release(self) -> None:
+        self.act_on_runs("release", self.selected_runs())
+
+    def do_requeue(self) -> None:
+        self.act_on_runs("requeue", self.selected_runs())
+
+    def act_on_runs(self, verb: str, runs: tuple[Run, ...]) -> None:
+        """Spell the act out, off the keys' thread, and ask."""
+        seen, site = self.foundry.seen, self.foundry.site
+        if seen is None or not runs:
+            self.say(f"{verb}: there is no run here", "warn")
+            return
+        name = runs[0].native_id if len(runs) == 1 else f"{len(runs)} rows"
+        words = f"{verb} {name}"
+        self.say(f"{words}: being prepared …")
+
+        def ask(prepared: tuple[act.Prepared, ...]) -> None:
+            self.say("")
+            self.foundry.sender.ask(self, prepared, words)
+
+        self.foundry.work_on("prepare", lambda: act.prepare(site, verb, seen.snapshot, runs), ask)

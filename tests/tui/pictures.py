@@ -1,0 +1,204 @@
+"""The pictures of the documentation: every screen at both sizes, from the simulated estate.
+
+`make pictures` writes them; `test_pictures.py` holds the program to them, so a picture in the
+documentation is never of yesterday's screen. The clock of the estate stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from foundry_tui.actions.site import Options, Site
+from foundry_tui.config.model import Config
+from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.estate.source import SourceState
+from foundry_tui.schedulers.simulated import build
+
+FOLDER = Path(__file__).parents[2] / "docs" / "screens" / "pictures"
+NOW = datetime(2026, 11, 20, 14, 3, 27, tzinfo=UTC)
+SMALL, LARGE = (80, 24), (200, 50)
+PATIENCE_S = 60.0
+
+_IDS = re.compile(r"terminal-\d+-")
+_FONTS = re.compile(r"\s*@font-face \{.*?\}\n", re.DOTALL)
+_TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
+
+Change = Callable[[Snapshot], Snapshot]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One picture: `keys` are pressed one after the other; `change` bends what is read."""
+
+    name: str
+    keys: tuple[str, ...] = ()
+    size: tuple[int, int] = SMALL
+    change: Change | None = None
+    theme: str = ""
+    ascii_only: bool = False
+    unread: bool = False
+
+
+def _both(name: str, *keys: str) -> Iterator[Picture]:
+    for size in (SMALL, LARGE):
+        yield Picture(name=f"{name}-{size[0]}x{size[1]}", keys=keys, size=size)
+
+
+def _state(state: SourceState, reason: str, read: bool = True) -> Change:
+    def change(seen: Snapshot) -> Snapshot:
+        old = NOW - timedelta(minutes=7) if read else None
+        first, *others = seen.sources
+        ill = replace(first, state=state, reason=reason, read_at=old)
+        kept = {ill.name} if read else set()
+        names = kept | {s.name for s in others}
+        return replace(
+            seen,
+            sources=(ill, *others),
+            nodes=tuple(n for n in seen.nodes if n.source in names),
+            gpus=tuple(g for g in seen.gpus if g.source in names),
+            queues=tuple(q for q in seen.queues if q.source in names),
+            runs=tuple(r for r in seen.runs if r.source in names),
+            partial=(f"{ill.name}: shown as last read",) if read else (),
+        )
+
+    return change
+
+
+def _empty(seen: Snapshot) -> Snapshot:
+    return replace(seen, runs=())
+
+
+DOWN = _state(SourceState.DOWN, "squeue: no answer within 12 s; is slurmctld up?")
+DENIED = _state(SourceState.DENIED, "squeue: access denied; ask the admin", read=False)
+STALE = _state(SourceState.STALE, "no answer before the deadline")
+
+PICTURES: tuple[Picture, ...] = (
+    *_both("overview"),
+    *_both("runs", "2"),
+    *_both("run", "2", "down", "enter"),
+    *_both("nodes", "3"),
+    *_both("node", "3", "enter"),
+    *_both("advice", "4"),
+    *_both("reports", "5"),
+    Picture(name="why-80x24", keys=("2", "slash", *"state=pending", "enter", "w")),
+    Picture(name="log-80x24", keys=("2", "l")),
+    Picture(name="filter-80x24", keys=("2", "slash", *"gpu>=4 sta=x")),
+    Picture(name="nothing-80x24", keys=("2", "slash", *"gpu>=64", "enter")),
+    Picture(name="marked-80x24", keys=("2", "space", "space", "space")),
+    Picture(name="cancel-80x24", keys=("2", "slash", *"user=me state=running", "enter", "c")),
+    Picture(name="submit-80x24", keys=("n",)),
+    Picture(name="command-80x24", keys=("2", "colon", *"ca")),
+    Picture(name="help-80x24", keys=("2", "question_mark")),
+    Picture(name="doctor-80x24", keys=("D",)),
+    Picture(name="tour-80x24", keys=("t",)),
+    Picture(name="journal-80x24", keys=("J",)),
+    Picture(name="down-80x24", change=DOWN),
+    Picture(name="stale-80x24", change=STALE),
+    Picture(name="denied-80x24", keys=("2",), change=DENIED),
+    Picture(name="empty-80x24", keys=("2",), change=_empty),
+    Picture(name="reading-80x24", unread=True),
+    Picture(name="ascii-80x24", ascii_only=True),
+    Picture(name="dark-80x24", theme="foundry-dark"),
+    Picture(name="light-80x24", theme="foundry-light"),
+    Picture(name="mono-80x24", theme="mono"),
+    Picture(name="tiny-40x10", size=(40, 10)),
+)
+
+
+def site_of(picture: Picture) -> Site:
+    """The simulated estate with a clock that stands still."""
+    site = Site(options=Options(demo=True), config=Config(), mode="demo", tell=lambda words: None)
+    sources = build(None, lambda: NOW)
+    site.schedulers = {source.name: source for source in sources}
+    site.clock = sources[0].now
+    if picture.unread:
+        site.snapshot = _never  # type: ignore[method-assign]
+    elif (change := picture.change) is not None:
+        seen = change(site.snapshot())
+        site.snapshot = lambda: seen  # type: ignore[method-assign]
+    return site
+
+
+def _never() -> Snapshot:
+    import threading
+
+    threading.Event().wait()
+    raise AssertionError("waited for ever")
+
+
+async def draw(picture: Picture) -> str:
+    """The picture as SVG, without what differs from one drawing to the next."""
+    from foundry_tui.tui.app import Foundry
+
+    app = Foundry(site_of(picture), ascii_only=picture.ascii_only)
+    async with app.run_test(size=picture.size) as pilot:
+        if picture.theme:
+            app.theme = picture.theme
+        deadline = asyncio.get_running_loop().time() + PATIENCE_S
+        while not picture.unread and (app.seen is None or not app.seen.fresh):
+            assert asyncio.get_running_loop().time() < deadline, "no reading came"
+            await pilot.pause(0.02)
+        await settled(app, pilot)
+        for key in picture.keys:
+            await pilot.press(key)
+            await settled(app, pilot)
+        return cleaned(app.export_screenshot(title="foundry"))
+
+
+async def settled(app: object, pilot: object) -> None:
+    """Until no work is under way and nothing is left to paint."""
+    from foundry_tui.tui.app import Foundry
+
+    assert isinstance(app, Foundry)
+    for _ in range(3):
+        await asyncio.wait_for(app.workers.wait_for_complete(), PATIENCE_S)
+        await pilot.pause()  # type: ignore[attr-defined]
+
+
+def cleaned(svg: str) -> str:
+    """The picture without ids that are drawn by lot, and without fonts from elsewhere."""
+    return _TRAILING.sub("", _FONTS.sub("", _IDS.sub("foundry-", svg))).rstrip() + "\n"
+
+
+@contextmanager
+def away_from_home() -> Iterator[None]:
+    """No picture depends on, or changes, what this user has done before."""
+    names = ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")
+    before = {name: os.environ.get(name) for name in (*names, "TZ", "MLFLOW_TRACKING_URI")}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            os.environ[name] = folder
+        os.environ["TZ"] = "UTC"
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+def main(names: Sequence[str]) -> None:
+    """Write the pictures (all, or those named)."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for picture in PICTURES:
+        if not names or picture.name in names:
+            with away_from_home():
+                svg = asyncio.run(draw(picture))
+            (FOLDER / f"{picture.name}.svg").write_text(svg)
+            print(picture.name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
