@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import ClassVar
 
 from textual.app import App, ComposeResult
-from textual.messages import TerminalSupportsSynchronizedOutput
+from textual.events import CursorPosition
 
 from benchmarks.rows import MARK, TITLES, WORD, Cells, Options, changes, options, table
 from foundry_tui.estate.filter import Field
@@ -130,9 +130,7 @@ class GridApp(App[None]):
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         self.set_timer(seconds, call)
 
-    def on_terminal_supports_synchronized_output(
-        self, event: TerminalSupportsSynchronizedOutput
-    ) -> None:
+    def on_cursor_position(self, event: CursorPosition) -> None:
         self.pacer.answered()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import textwrap
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui.process import NotFound, TimedOut, TooMuch, find, run
+from foundry_tui.process import NotFound, TimedOut, TooMuch, attach, find, run
 
 PYTHON = sys.executable
 DEADLINE_S = 10.0
@@ -293,3 +294,21 @@ def test_no_descriptor_is_left_open() -> None:
         with pytest.raises(TimedOut):
             run(["sleep", "600"], timeout_s=0.05)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_program_gets_the_terminal_and_its_code_is_told(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen = tmp_path / "seen"
+    code = """
+        import os, signal, sys
+        default = signal.getsignal(signal.SIGQUIT) is signal.SIG_DFL
+        print(default, sys.argv[2], file=open(sys.argv[1], "w"))
+        os.kill(os.getppid(), signal.SIGINT)
+        sys.exit(7)
+    """
+    assert attach(python(code, str(seen), "a b")) == 7
+    assert seen.read_text() == "True a b\n"
+    assert signal.getsignal(signal.SIGINT) is before
+    assert attach(python("import os; os.kill(os.getpid(), 9)")) == -9
+    with pytest.raises(NotFound):
+        attach(["/nowhere/edit"])

@@ -60,7 +60,8 @@ class Prepared:
     @property
     def one_own(self) -> bool:
         """Whether it touches a single run of the current user."""
-        return self.count == 1 and self.preview.items[0].owner == self.user
+        going = [item for item in self.preview.items if item.refusal is None]
+        return self.count == 1 and len(going) == 1 and going[0].owner == self.user
 
 
 def prepare(site: Site, verb: str, snapshot: Snapshot, runs: Iterable[Run]) -> tuple[Prepared, ...]:
@@ -233,7 +234,7 @@ def prepare_submit(
             script_args=script_args,
             work_dir=str(Path.cwd()),
         )
-        plan = link.Plan() if unlinked else link.plan(site, act, experiment)
+        plan = link.plan(site, act, experiment, unlinked=unlinked)
         act = replace(act, environment=link.previewed(site, plan))
         prepared = _prepared(site, name, act, ())
         return replace(prepared, experiment=plan.experiment, notes=plan.notes)

@@ -13,7 +13,6 @@ from foundry_tui.actions import act
 from foundry_tui.actions.errors import ActionError, WrongUse
 from foundry_tui.actions.site import Site
 from foundry_tui.estate.acts import Submit
-from foundry_tui.presenters.paths import Listed, parted
 from foundry_tui.store.lastvalues import LastValues
 
 MAX_LISTED = 5000
@@ -88,14 +87,13 @@ def estimate(site: Site, prepared: act.Prepared) -> Start:
     )
 
 
-def listing(typed: str) -> tuple[Listed, ...]:
-    """What is in the folder of a path that is being typed; nothing when it cannot be read."""
-    folder = Path(parted(typed)[0] or ".")
-    listed: list[Listed] = []
+def listing(folder: str) -> tuple[tuple[str, bool], ...]:
+    """Each name in a folder and whether it is one itself; nothing when it cannot be read."""
+    listed: list[tuple[str, bool]] = []
     try:
-        with os.scandir(folder.expanduser()) as entries:
+        with os.scandir(Path(folder or ".").expanduser()) as entries:
             for entry in entries:
-                listed.append(Listed(entry.name, _is_folder(entry)))
+                listed.append((entry.name, _is_folder(entry)))
                 if len(listed) >= MAX_LISTED:
                     break
     except (OSError, RuntimeError, ValueError):  # RuntimeError: ~nobody has no home

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundry_tui.actions.errors import ActionError, WrongUse
-from foundry_tui.actions.tracker import NONE_SET, backend, configured_experiment, on_loopback
+from foundry_tui.actions.tracker import backend, configured_experiment, on_loopback
 from foundry_tui.changes import carry
 from foundry_tui.estate.acts import Change, Preview, ReceiptStatus, Submit
 from foundry_tui.estate.text import safe
@@ -53,17 +53,22 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def plan(site: Site, act: Submit, experiment: str | None) -> Plan:
+def plan(site: Site, act: Submit, experiment: str | None, *, unlinked: bool = False) -> Plan:
     """In which experiment the run's record would be made, and why. Asks no server.
 
     Raises:
         WrongUse: the experiment's name cannot be one.
     """
+    if experiment is not None:
+        _check("--experiment", experiment)
+    notes = []
+    if words.RUN_ID in os.environ:
+        notes.append(f"${words.RUN_ID} of your environment goes along: the run logs to that record")
+    if unlinked:
+        return Plan(notes=tuple(notes))
     tracker = site.tracker
-    if experiment is not None and not 0 < len(experiment.strip()) <= 500:
-        raise WrongUse(f"--experiment {experiment!r}: a name of 1 to 500 characters")
     if tracker is None:
-        return Plan(notes=(f"not linked to MLflow: {NONE_SET}",))
+        return Plan(notes=(f"not linked to MLflow: {site.untracked}", *notes))
     notes = []
     named, where = _named_in(act)
     others = [name for name in named if name != experiment]
@@ -82,11 +87,19 @@ def plan(site: Site, act: Submit, experiment: str | None) -> Plan:
         or configured_experiment(site)
         or words.DEFAULT_EXPERIMENT
     )
+    _check("the experiment", experiment)
     if on_loopback(tracker):
         notes.append(
             f"{tracker.url} is on this host alone: a run on another host does not reach it"
         )
     return Plan(experiment=experiment, notes=tuple(notes))
+
+
+def _check(what: str, name: str) -> None:
+    utf8 = name.encode("utf-8", "replace").decode() == name
+    if not (utf8 and 0 < len(name.strip()) <= 500):
+        shown = safe(name, max_cells=80)
+        raise WrongUse(f"{what} {str(shown)!r}: a name has 1 to 500 characters of UTF-8")
 
 
 def previewed(site: Site, plan: Plan) -> tuple[tuple[str, str], ...]:

@@ -65,8 +65,12 @@ def _tracking(site: Site) -> tuple[str, str, tuple[Probe, ...]]:
     """What is found of the tracking server."""
     tracker = site.tracker
     if tracker is None:
+        unset = site.untracked == NONE_SET
         none = Probe(
-            what="mlflow", state="missing", found=safe(NONE_SET), mend="foundry tracking up"
+            what="mlflow",
+            state="missing" if unset else "broken",
+            found=safe(site.untracked, max_cells=400),
+            mend="foundry tracking up" if unset else None,
         )
         return ("mlflow", "mlflow", (none,))
     lines = tracker.probe()

@@ -63,8 +63,8 @@ class Site:
     `playing` says that whoever acts sees that the estate is simulated, as on the screens: a script
     must not believe that its submit has reached a scheduler.
 
-    `clock` is the time of the estate: that of the simulation in the demo. `told` are words that are
-    for the user once only.
+    `clock` is the time of the estate: that of the simulation in the demo. `untracked` tells why
+    there was no tracking server when `tracker` was last asked for.
     """
 
     options: Options
@@ -76,7 +76,7 @@ class Site:
     clock: Callable[[], datetime] = utc_now
     refresh_s: float | None = None
     playing: bool = False
-    told: set[str] = field(default_factory=set)
+    untracked: str = ""
     follower: Follower | None = None
     _tracker: Tracker | None = None
     _readings: int = 0

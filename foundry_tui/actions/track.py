@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing
-from foundry_tui.actions.tracker import NONE_SET, backend
+from foundry_tui.actions.tracker import backend
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.text import SafeText, safe
@@ -57,7 +57,7 @@ def record(site: Site, run: Run) -> Tracked | None:
     )
     if tracker is None:
         where = f"; the record was made on {link.server}" if link else ""
-        return replace(known, reason=safe(f"{NONE_SET}{where}", max_cells=400))
+        return replace(known, reason=safe(f"{site.untracked}{where}", max_cells=400))
     try:
         found = _record(site, tracker, run, link)
     except TrackingError as error:
@@ -88,7 +88,7 @@ def curve(site: Site, run: Run, metric: str) -> tuple[Point, ...]:
     """
     tracker = site.tracker
     if tracker is None:
-        raise SourceMissing(f"the curve of {metric}: {NONE_SET}")
+        raise SourceMissing(f"the curve of {metric}: {site.untracked}")
     try:
         run_id = run.mlflow_run_id
         if run_id is None or site.mode == "demo":
@@ -147,7 +147,8 @@ def sync(site: Site, *, dry_run: bool = False) -> Report:
 
     Raises:
         SourceMissing: there is no tracking server, or no scheduler that has ever answered.
-        ActionError: read-only, or another program of this user reconciles for long.
+        ActionError: read-only, another program of this user reconciles for long, or there is no
+            place for the lock.
     """
     if not dry_run and (site.options.read_only or site.config.read_only):
         raise ActionError("sync: read-only, no record is changed; --dry-run shows what would be")
@@ -155,12 +156,17 @@ def sync(site: Site, *, dry_run: bool = False) -> Report:
         raise SourceMissing("sync: there is no scheduler here to ask how runs ended")
     tracker = site.tracker
     if tracker is None:
-        raise SourceMissing(f"sync: {NONE_SET}")
+        raise SourceMissing(f"sync: {site.untracked}")
+    from foundry_tui.store.links import LinkError
+
     snapshot = site.whole()
-    with site.links.writer(wait_s=LOCK_WAIT_S) as mine:
-        if not mine:
-            raise ActionError("sync: another foundry of yours is reconciling; try again")
-        return _pass(site, tracker, snapshot, dry_run=dry_run).run()
+    try:
+        with site.links.writer(wait_s=LOCK_WAIT_S) as mine:
+            if not mine:
+                raise ActionError("sync: another foundry of yours is reconciling; try again")
+            return _pass(site, tracker, snapshot, dry_run=dry_run).run()
+    except LinkError as error:
+        raise ActionError(f"sync: {error}") from error
 
 
 def _follower(site: Site) -> Follower:

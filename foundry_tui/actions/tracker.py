@@ -40,8 +40,9 @@ class Up:
 def find(site: Site) -> Tracker | None:
     """The tracking server of this site: configured, in the environment, or our own; else None.
 
-    An address that cannot be used is told, and counts as none.
+    An address that cannot be used counts as none; `site.untracked` tells why there is none.
     """
+    site.untracked = NONE_SET
     if site.mode == "saved":
         return None
     if site.mode == "demo":
@@ -62,7 +63,7 @@ def find(site: Site) -> Tracker | None:
                 clock=site.clock,
             )
         except TrackingError as error:
-            _tell_once(site, f"{error}: it is not used")
+            site.untracked = str(error)
     return None
 
 
@@ -75,16 +76,10 @@ def _addresses(site: Site) -> list[tuple[str, str]]:
     if given.startswith(("http://", "https://")):
         return [("mlflow", given)]
     if given:
-        _tell_once(site, f"${URI} is no http address: runs are not linked to it")
+        site.untracked = f"${URI} is no http address: use http://host:port or https://"
         return []
     running = up_now(site)
     return [("embedded", running.url)] if running else []
-
-
-def _tell_once(site: Site, words: str) -> None:
-    if words not in site.told:
-        site.told.add(words)
-        site.tell(words)
 
 
 def configured_experiment(site: Site) -> str | None:

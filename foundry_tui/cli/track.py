@@ -27,7 +27,7 @@ def sync(context: Context, dry_run: bool) -> int:
     if context.as_json:
         payload = [records.sync_record(item) for item in report.items]
         output.emit(records.envelope("sync", payload, sources=(), now=context.site.clock()))
-    else:
+    elif report.items or not (report.down or report.silent or report.problems):
         output.emit(sync_text(report.items, style(context)))
     for words in report.problems:
         output.narrate(words)
@@ -39,7 +39,7 @@ def sync(context: Context, dry_run: bool) -> int:
         output.narrate(str(report.down))
     if report.down is not None or (report.silent and not done):
         return PARTLY if done else SourceMissing.code
-    return PARTLY if report.silent or failed else 0
+    return PARTLY if report.silent or report.problems or failed else 0
 
 
 @click.group("tracking", help=BY_ID["tracking"].help)

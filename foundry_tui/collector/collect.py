@@ -25,6 +25,9 @@ from foundry_tui.store.snapshots import Snapshots, StoreError
 DEADLINE_S = 14.0
 """A sweep ends after this many seconds, whoever still keeps silent."""
 
+HANGING_S = 2.0
+"""After so many seconds it is looked whether a source that missed the deadline has answered."""
+
 
 @dataclass(slots=True)
 class _Kept:
@@ -35,6 +38,12 @@ class _Kept:
     part: Snapshot | None = None
     error: SchedulerError | None = None
     busy: threading.Thread | None = None
+    hurried: bool = False
+
+    @property
+    def hangs(self) -> bool:
+        """Whether an answer is still waited for."""
+        return self.busy is not None and self.busy.is_alive()
 
 
 @dataclass(slots=True)
@@ -57,7 +66,8 @@ class Collector:
         started = self.monotonic()
         asked = []
         for kept in self._kept:
-            if kept.backoff.due(started) and (kept.busy is None or not kept.busy.is_alive()):
+            if kept.backoff.due(started) and not kept.hangs:
+                kept.hurried = False
                 # A daemon thread: a source that hangs must not keep the program from ending.
                 kept.busy = threading.Thread(target=self._ask, args=(kept,), daemon=True)
                 kept.busy.start()
@@ -96,21 +106,33 @@ class Collector:
         return merge(parts, now) if parts else None
 
     def hurry(self) -> None:
-        """Make every source due that answers, at the floor of politeness."""
+        """Make every source due that answers, at the floor of politeness.
+
+        What is being read just now may be from before the act: it is read once more.
+        """
         now = self.monotonic()
         for kept in self._kept:
+            kept.hurried = kept.hangs
             kept.backoff.hurry(now)
 
     def waits_s(self) -> dict[str, float]:
-        """Source -> seconds until it is due."""
+        """Source -> seconds until it is due; one that has not answered yet is looked at then."""
         now = self.monotonic()
-        return {k.reader.name: max(0.0, k.backoff.due_at - now) for k in self._kept}
+        return {
+            k.reader.name: max(HANGING_S if k.hangs else 0.0, k.backoff.due_at - now)
+            for k in self._kept
+        }
 
     def wait_s(self) -> float:
         """Seconds until the next source is due."""
         return min(self.waits_s().values(), default=self.interval_s)
 
     def _ask(self, kept: _Kept) -> None:
+        self._read(kept)
+        if kept.hurried:
+            kept.backoff.hurry(self.monotonic())
+
+    def _read(self, kept: _Kept) -> None:
         started = self.monotonic()
         try:
             part = kept.reader.snapshot()
@@ -137,7 +159,7 @@ class Collector:
 
     def _part(self, kept: _Kept, now: datetime) -> Snapshot:
         """The source's part as good as it is known, with its state told plainly."""
-        hangs = kept.busy is not None and kept.busy.is_alive()
+        hangs = kept.hangs
         if kept.error is None and not hangs and kept.part is not None:
             return kept.part
         reason = str(kept.error) if kept.error else "no answer before the deadline"

@@ -13,14 +13,22 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from foundry_tui.changes.carry import ON_ITS_WAY_S, alive
+from foundry_tui.collector.pairing import as_known, as_one, by_key, enough, of_pair, token_key
 from foundry_tui.estate.run import LIVE, Run
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.usage import UsageRecord, Window
 from foundry_tui.schedulers.ports import SchedulerActor, SchedulerError, SchedulerReader
 from foundry_tui.store.links import Link, LinkError, Links
 from foundry_tui.tracking.link import REASON_TAG, SOURCE_TAG, SUBMIT_TAG, job_tag
-from foundry_tui.tracking.ports import TrackedRun, Tracker, TrackerDown, TrackingError, TrackStatus
-from foundry_tui.tracking.reconcile import Decision, Job, Kind, decide, expected, whole
+from foundry_tui.tracking.ports import (
+    TrackedRun,
+    Tracker,
+    TrackerDenied,
+    TrackerDown,
+    TrackingError,
+    TrackStatus,
+)
+from foundry_tui.tracking.reconcile import Decision, Job, Kind, decide
 
 MARGIN = timedelta(hours=1)
 """Clocks of this host and of the accounting may differ by this much."""
@@ -48,7 +56,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a pass did. `silent` are schedulers, `down` the tracking server, that did not answer."""
+    """What a pass did. `silent` are schedulers that did not answer.
+
+    `down` is why the pass ended early: the tracking server is silent, or refuses the user.
+    """
 
     items: tuple[Item, ...] = ()
     silent: Mapping[str, str] = field(default_factory=dict)
@@ -75,7 +86,8 @@ class Pass:
     accounting: bool = True
     dry_run: bool = False
     _silent: dict[str, str] = field(init=False, default_factory=dict)
-    _records: dict[str, tuple[UsageRecord, ...]] = field(init=False, default_factory=dict)
+    _rows: dict[str, dict[str, list[Run]]] = field(init=False, default_factory=dict)
+    _records: dict[str, dict[str, list[UsageRecord]]] = field(init=False, default_factory=dict)
     _problems: list[str] = field(init=False, default_factory=list)
 
     def run(self) -> Report:
@@ -84,27 +96,29 @@ class Pass:
         self._problems += damaged
         items: list[Item] = []
         down: TrackingError | None = None
-        known: list[tuple[Link, tuple[Run, ...]]] = []
+        known: list[tuple[Link, list[Run], bool]] = []
         for link in opened:
             try:
                 result = self._repaired(link)
-            except TrackerDown as error:
-                down = error
-                break
             except TrackingError as error:
+                if self._is_down(error):
+                    down = error
+                    break
                 result = self._item(link, "failed", str(error))
             if isinstance(result, Item):
                 items.append(result)
             else:
-                known.append((result, self._rows(result)))
-        self._ask_accounting(known)
-        for link, rows in known if down is None else ():
+                known.append(
+                    (result, of_pair(self._own(result.source), result), result is not link)
+                )
+        self._ask_accounting([(link, rows) for link, rows, _ in known])
+        for link, rows, repaired in known if down is None else ():
             try:
-                item = self._settle(link, rows, repaired=link not in opened)
-            except TrackerDown as error:
-                down = error
-                break
+                item = self._settle(link, rows, repaired=repaired)
             except TrackingError as error:
+                if self._is_down(error):
+                    down = error
+                    break
                 item = self._item(link, "failed", str(error))
             if item is not None:
                 items.append(item)
@@ -112,12 +126,20 @@ class Pass:
             items=tuple(items), silent=self._silent, down=down, problems=tuple(self._problems)
         )
 
+    def _is_down(self, error: TrackingError) -> bool:
+        """Whether no other record would fare better: one alone must not keep the rest waiting."""
+        if not isinstance(error, TrackerDown | TrackerDenied):
+            return False
+        return all(finding.state != "found" for finding in self.tracker.probe())
+
     def _repaired(self, link: Link) -> Link | Item:
         """The pair with both ids known; or what there is to say where one is not."""
-        now, age_s = self.clock(), (self.clock() - link.created_at).total_seconds()
-        gone = link.host == socket.gethostname() and not alive(link.host, link.pid)
-        if link.native_id is None and age_s < ON_ITS_WAY_S and not gone:
-            return self._item(link, "waits", "it is being submitted just now")
+        now = self.clock()
+        age_s = (now - link.created_at).total_seconds()
+        if link.native_id is None and age_s < ON_ITS_WAY_S:
+            gone = link.host == socket.gethostname() and not alive(link.host, link.pid)
+            if not gone:
+                return self._item(link, "waits", "it is being submitted just now")
         if link.source not in self.schedulers:
             return self._item(link, "left", f"there is no source {link.source} here")
         if link.server != self.tracker.url:
@@ -158,8 +180,7 @@ class Pass:
 
     def _native(self, link: Link) -> str | None:
         """The scheduler's id of a run that was sent; a source that is silent is noted."""
-        mine = [r for r in self._own(link.source) if r.submit_token == link.token]
-        if mine:
+        if mine := self._own(link.source).get(token_key(link.token)):
             return mine[0].array.job_id if mine[0].array else mine[0].native_id
         try:
             return self.schedulers[link.source].find_submitted(link.token)
@@ -167,19 +188,19 @@ class Pass:
             self._silent[link.source] = str(error)
             return None
 
-    def _own(self, source: str) -> Iterable[Run]:
+    def _own(self, source: str) -> Mapping[str, list[Run]]:
         """The user's runs of a source: a token in the comment of somebody else's proves nothing."""
-        me = self.user(source)
-        return (r for r in self.snapshot.runs if r.source == source and r.user == me)
+        if source not in self._rows:
+            me = self.user(source)
+            rows = (r for r in self.snapshot.runs if r.source == source and r.user == me)
+            self._rows[source] = by_key(rows)
+        return self._rows[source]
 
-    def _rows(self, link: Link) -> tuple[Run, ...]:
-        return tuple(r for r in self._own(link.source) if _is(link, r.native_id, r.submit_token))
-
-    def _ask_accounting(self, known: Sequence[tuple[Link, tuple[Run, ...]]]) -> None:
+    def _ask_accounting(self, known: Iterable[tuple[Link, Sequence[Run]]]) -> None:
         """Ask each source once for the runs that its job list does not tell enough of."""
         since: dict[str, datetime] = {}
         for link, rows in known:
-            if not _enough(rows) and self._answers(link.source) and self.accounting:
+            if not enough(rows) and self._answers(link.source) and self.accounting:
                 since[link.source] = min(link.created_at, since.get(link.source, link.created_at))
         for source, start in since.items():
             window = Window(start - MARGIN, max(start, self.clock()) + MARGIN)
@@ -188,7 +209,7 @@ class Pass:
             except SchedulerError as error:
                 self._silent[source] = str(error)
                 continue
-            self._records[source] = read.records
+            self._records[source] = by_key(read.records)
 
     def _answers(self, source: str) -> bool:
         """Whether the job list of a source is from now; notes why not."""
@@ -200,16 +221,16 @@ class Pass:
         self._silent.setdefault(source, f"nothing was read of {source}")
         return False
 
-    def _settle(self, link: Link, rows: tuple[Run, ...], *, repaired: bool) -> Item | None:
+    def _settle(self, link: Link, rows: Sequence[Run], *, repaired: bool) -> Item | None:
         if not self._answers(link.source):
             return self._kept(link, self._silent[link.source], repaired)
-        if not _enough(rows) and link.source not in self._records:
+        if not enough(rows) and link.source not in self._records:
             if link.source not in self._silent:
                 return self._kept(link, "the accounting is not asked now", repaired)
             return self._kept(link, self._silent[link.source], repaired)
-        job = _job(link, rows, self._records.get(link.source, ()))
+        job = as_one(rows, of_pair(self._records.get(link.source, {}), link))
         now = self.clock()
-        if not (self.thorough or repaired or link.missing_since) and _as_known(link, job):
+        if not (self.thorough or repaired or link.missing_since) and as_known(link, job):
             return None
         link = replace(link, missing_since=None if job else link.missing_since or now)
         record = self.tracker.get(link.mlflow_run_id or "")
@@ -294,40 +315,3 @@ class Pass:
             did=did,
             words=words,
         )
-
-
-def _is(link: Link, native_id: str, token: str | None) -> bool:
-    """Whether a row is the pair's run, or a task of it; ids come round again, tokens do not."""
-    if token is not None:
-        return token == link.token
-    job = native_id.partition("_")[0].partition("+")[0]
-    return link.native_id in (native_id, job)
-
-
-def _enough(rows: tuple[Run, ...]) -> bool:
-    """Whether the job list tells all: it forgets tasks of an array one by one."""
-    if any(r.state in LIVE for r in rows):
-        return True
-    return bool(rows) and all(r.array is None for r in rows)
-
-
-def _as_known(link: Link, job: Job | None) -> bool:
-    """Whether a live job is where it was when its record was last looked at."""
-    return job is not None and job.state in LIVE and link.status == expected(job.state)
-
-
-def _job(link: Link, rows: tuple[Run, ...], records: Iterable[UsageRecord]) -> Job | None:
-    """The run as one job; None when nobody knows it, or the accounting is behind."""
-    parts = {
-        r.native_id: Job(state=r.state, ended_at=r.ended_at, exit_code=r.exit_code, reason=r.reason)
-        for r in rows
-    }
-    if not _enough(rows):
-        # The newest try of a requeued run stands last.
-        newest = {r.native_id: r for r in records if _is(link, r.native_id, r.submit_token)}
-        for native_id, record in newest.items():
-            if record.state in LIVE and native_id not in parts:
-                return None
-            ended = Job(state=record.state, ended_at=record.ended_at, exit_code=record.exit_code)
-            parts.setdefault(native_id, ended)
-    return whole(tuple(parts.values())) if parts else None

@@ -170,24 +170,25 @@ def told_in_short(
     return safe(f"{words}: {'; '.join(told)}", max_cells=400), tone
 
 
+def journal_cells(entry: JournalEntry) -> tuple[SafeText, ...]:
+    """One change in the order of `JOURNAL_COLUMNS`."""
+    return (
+        safe(entry.change.id),
+        units.when(entry.change.at),
+        safe(entry.change.act),
+        safe(entry.change.status),
+        safe(entry.source),
+        safe(entry.who.user),
+        safe(entry.change.undoes or ""),
+        safe(" ".join(entry.items)),
+    )
+
+
 def journal_text(entries: Sequence[JournalEntry], style: Style) -> str:
     """The changes that were sent, in the order given."""
     if not entries:
         return "No change was sent yet: the journal is empty."
-    rows = [
-        (
-            safe(entry.change.id),
-            units.when(entry.change.at),
-            safe(entry.change.act),
-            safe(entry.change.status),
-            safe(entry.source),
-            safe(entry.who.user),
-            safe(entry.change.undoes or ""),
-            safe(" ".join(entry.items)),
-        )
-        for entry in entries
-    ]
-    drawn = draw(JOURNAL_COLUMNS, rows, style)
+    drawn = draw(JOURNAL_COLUMNS, [journal_cells(entry) for entry in entries], style)
     lines, below = drawn.lines, list[str]()
     if any(entry.change.status == "open" for entry in entries):
         words = "open: it was broken off while being sent; the next command that can settles it"

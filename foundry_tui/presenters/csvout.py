@@ -43,6 +43,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "id target_kind target_id action placement gpu_milli precondition inverse gain cost risk "
         "owner why command queue displaces starts_at"
     ),
+    "changes": _names(
+        "id status receipts act at undoes source user host items commands finished_at"
+    ),
 }
 """The columns of each kind of row, in the order of the records' fields."""
 
@@ -50,8 +53,10 @@ _NESTED = ("request", "array", "target")
 
 
 def to_csv(noun: str, records: Iterable[Record]) -> bytes:
-    """The records as a CSV file; `noun` is a key of `COLUMNS`."""
-    return csvtext.write((flat(record) for record in records), COLUMNS[noun])
+    """The records as a CSV file, with the columns of `COLUMNS`, or else those of the first one."""
+    rows = [flat(record) for record in records]
+    columns = COLUMNS.get(noun) or tuple(rows[0] if rows else ())
+    return csvtext.write(rows, columns)
 
 
 def flat(record: Record) -> dict[str, object]:

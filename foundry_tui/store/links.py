@@ -127,14 +127,17 @@ class Links:
         links, problems = [], []
         try:
             paths = sorted(self._open.iterdir())
-        except OSError:
+        except FileNotFoundError:
             return (), ()
+        except OSError as error:
+            words = f"{self._open}: the links cannot be read: {error.strerror}"
+            return (), (safe(words, max_cells=1000),)
         for path in paths:
             if path.suffix != ".json" or path.name.startswith("."):
                 _sweep(path)
                 continue
             try:
-                link = _load(path)
+                link = self._cached(path)
             except FileNotFoundError:  # settled by another process just now
                 continue
             except (OSError, ValueError) as error:

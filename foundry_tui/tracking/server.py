@@ -12,6 +12,7 @@ import fcntl
 import http.client
 import importlib.util
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -41,6 +42,11 @@ POLL_S = 0.1
 
 LOG = "server.log"
 """What the server says. It is locked for as long as one of the server's processes lives."""
+
+STARTED = "foundry tracking up: process"
+"""Line of the log that names the leader of the server's processes."""
+
+_STARTED = re.compile(rf"^{STARTED} (\d+)$".encode(), re.MULTILINE)
 
 LAST_LINES = 12
 
@@ -145,11 +151,21 @@ def _log(folder: Path) -> int:
         if log >= 0:
             os.close(log)
         if isinstance(error, BlockingIOError):
-            hint = "use that one, or end it first"
+            hint = f"use that one, or end it first{_how_to_end(folder / LOG)}"
             raise TrackingError(asked, "a server is running in it already", hint) from None
         problem = f"it cannot be written or locked: {error.strerror or error}"
         raise TrackingError(asked, problem, "choose another folder") from None
     return log
+
+
+def _how_to_end(log: Path) -> str:
+    """The command that ends a server whose `foundry tracking up` was killed; empty if unknown."""
+    try:
+        with log.open("rb") as file:
+            found = _STARTED.search(file.read(4096))
+    except OSError:
+        return ""
+    return f": kill {found[1].decode()}" if found else ""
 
 
 def _in_use(folder: Path) -> bool:
@@ -198,7 +214,7 @@ def _start(program: tuple[str, ...], folder: Path, url: str, log: int) -> subpro
     env = {name: os.environ[name] for name in ALLOWED_ENV if name in os.environ}
     env["PATH"] = os.pathsep.join((str(Path(program[0]).parent), os.defpath))
     try:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             argv,
             env={**env, **SETTINGS},
             cwd=folder,
@@ -211,6 +227,9 @@ def _start(program: tuple[str, ...], folder: Path, url: str, log: int) -> subpro
     except OSError as error:
         problem = f"it cannot be started: {error.strerror or error}"
         raise TrackingError(program[0], problem, "run it by hand to see why") from None
+    with contextlib.suppress(OSError):  # a full disk
+        os.write(log, f"{STARTED} {child.pid}\n".encode())
+    return child
 
 
 def _answers(

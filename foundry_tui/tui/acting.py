@@ -78,18 +78,48 @@ class RunActs(Place):
     def do_requeue(self) -> None:
         self.act_on_runs("requeue", self.selected_runs())
 
-    def act_on_runs(self, verb: str, runs: tuple[Run, ...]) -> None:
-        """Spell the act out, off the keys' thread, and ask."""
+    def act_on_runs(self, verb: str, runs: tuple[Run, ...], note: str = "") -> None:
+        """Spell the act out, off the keys' thread, and ask; `note` stands in the title."""
         seen, site = self.foundry.seen, self.foundry.site
         if seen is None or not runs:
             self.say(f"{verb}: there is no run here", "warn")
             return
         name = runs[0].native_id if len(runs) == 1 else f"{len(runs)} rows"
-        words = f"{verb} {name}"
+        words, stay = f"{verb} {name}", self.stay
+        title = f"{words} ({note})" if note else words
         self.say(f"{words}: being prepared …")
 
         def ask(prepared: tuple[act.Prepared, ...]) -> None:
             self.say("")
-            self.foundry.sender.ask(self, prepared, words)
 
-        self.foundry.work_on("prepare", lambda: act.prepare(site, verb, seen.snapshot, runs), ask)
+            def agreed() -> None:
+                if not self._asked_anew(verb, runs):
+                    self.foundry.sender.hold(prepared, words)
+
+            self.foundry.sender.ask(self, prepared, title, stay=stay, agreed=agreed)
+
+        # A label of its own: what another place prepares does not replace it.
+        self.foundry.work_on(
+            f"prepare {id(self)}", lambda: act.prepare(site, verb, seen.snapshot, runs), ask
+        )
+
+    def _asked_anew(self, verb: str, runs: tuple[Run, ...]) -> bool:
+        """Ask again when the runs have become others than those that were agreed to.
+
+        A panel may stand for hours. To cancel what waited may then throw work away, and to requeue
+        what has ended well runs it twice.
+        """
+        seen = self.foundry.seen
+        now = {run.id: run for run in seen.runs} if seen is not None else {}
+        still = tuple(now[run.id] for run in runs if run.id in now)
+        before = {run.id for run in fitting(verb, runs)}
+        begun = {run.id for run in runs if run.state not in HOLDING}
+        if before <= {run.id for run in fitting(verb, still)} and not any(
+            run.id in begun and run.state in HOLDING for run in still
+        ):
+            return False
+        if still:
+            self.act_on_runs(verb, still, "asked anew: changed meanwhile")
+        else:
+            self.say(f"{verb}: gone meanwhile, and nothing was sent", "warn")
+        return True

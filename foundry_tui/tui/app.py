@@ -29,8 +29,10 @@ from foundry_tui.presenters import units
 from foundry_tui.tui.commandlog import CommandLog
 from foundry_tui.tui.feed import DEMO_REFRESH_S, Feed, Seen
 from foundry_tui.tui.finding import Finding
+from foundry_tui.tui.inorder import InOrder
 from foundry_tui.tui.keys import Keys
 from foundry_tui.tui.looking import Looking
+from foundry_tui.tui.offthread import off_thread
 from foundry_tui.tui.pace import Pacer
 from foundry_tui.tui.place import Place
 from foundry_tui.tui.sender import Sender
@@ -53,6 +55,15 @@ class Arrived(Message):
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, Arrived)
+
+
+@dataclass
+class NotRead(Message):
+    """A reading could not be made, by a fault of the program itself."""
+
+    words: str
+
+    bubble = False
 
 
 def _mode(name: str) -> Callable[[], Screen[None]]:
@@ -91,10 +102,14 @@ class Foundry(Finding):
         self.paused = False
         self.advice_count: int | None = None
         self.pacer = Pacer(self)
-        self.feed = Feed(site, lambda seen: self._post(Arrived(seen)))
+        self._in_order = InOrder(self)
+        self.feed = Feed(
+            site,
+            lambda seen: self._post(Arrived(seen)),
+            lambda words: self._post(NotRead(words)),
+        )
         self._arrived_at = self.started_at = time.monotonic()
         self._mode_before = "overview"
-        self._turns: dict[str, int] = {}
         self.looking = Looking(site)
         self.log_of_commands = CommandLog()
         self.sender = Sender(self, self.log_of_commands)
@@ -106,6 +121,10 @@ class Foundry(Finding):
     def _post(self, message: Message) -> None:
         if self.is_running:
             self.post_message(message)
+
+    async def on_event(self, event: events.Event) -> None:
+        if not self._in_order.holds(event):
+            await super().on_event(event)
 
     # -- life
 
@@ -120,7 +139,12 @@ class Foundry(Finding):
             with suppress(NotImplementedError, ValueError, RuntimeError):
                 loop.add_signal_handler(one, self.exit, None, 128 + one)
         # Textual itself repaints after `suspend`, but not after SIGTSTP and SIGCONT.
-        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+        self.app_resume_signal.subscribe(self, lambda _: self._resumed())
+
+    def _resumed(self) -> None:
+        # The terminal's answer to the pacer's last question has gone to another program.
+        self.pacer.resumed()
+        self.refresh(layout=True)
 
     def on_unmount(self) -> None:
         self.feed.stop()
@@ -134,6 +158,10 @@ class Foundry(Finding):
             self.waiting = event.seen
             return
         self.pacer.paint("reading", lambda: self._show(event.seen))
+
+    def on_not_read(self, event: NotRead) -> None:
+        if (place := self.place) is not None and place.is_mounted:
+            place.say(event.words.replace("\n", " "), "bad")
 
     def _show(self, seen: Seen) -> None:
         fresh = self.seen is None or self.seen.fresh
@@ -181,7 +209,8 @@ class Foundry(Finding):
     # -- the pacer's host
 
     def after_paint(self, call: Callable[[], None]) -> None:
-        self.screen.call_after_refresh(call)
+        # The app's own, which asks the screen that is shown by then; one that is left may be gone.
+        self.call_after_refresh(call)
 
     def send(self, text: str) -> bool:
         """Write to the terminal itself; False when there is none."""
@@ -204,48 +233,42 @@ class Foundry(Finding):
         call: Callable[[], T],
         then: Callable[[T], None],
         failed: Callable[[str], None] | None = None,
+        *,
+        to_the_end: bool = False,
     ) -> None:
         """Run `call` in a thread and `then` with its answer; an error becomes one line.
 
-        Work of the same label replaces what has not ended: only the last answer is used.
+        Work of the same label replaces what has not ended: only the last answer is used. With
+        `to_the_end` the program does not end before the work has.
         """
         asked_from = self.place
-        turn = self._turns[label] = self._turns.get(label, 0) + 1
 
-        def run() -> None:
+        def fail(words: str) -> None:
+            if failed is not None:
+                failed(words)
+            elif asked_from is not None and asked_from.is_mounted:
+                asked_from.say(words.replace("\n", " "), "bad")
+
+        async def work() -> None:
             try:
-                answer = call()
+                answer = await off_thread(call, label, to_the_end=to_the_end)
             except Exception as error:
                 fault = code_of(error) is None and not isinstance(error, OSError)
-                words = f"a fault of foundry itself: {error!r}" if fault else str(error)
-                self.call_from_thread(fail, words)
-            else:
-                self.call_from_thread(done, answer)
-
-        def done(answer: T) -> None:
-            # A thread cannot be stopped: what was asked before may answer after.
-            if self._turns[label] != turn:
+                fail(f"a fault of foundry itself: {error!r}" if fault else str(error))
                 return
             try:
                 then(answer)
             except Exception as error:
                 fail(f"a fault of foundry itself: {error!r}")
 
-        def fail(words: str) -> None:
-            if self._turns[label] != turn:
-                return
-            if failed is not None:
-                failed(words)
-            elif asked_from is not None and asked_from.is_mounted:
-                asked_from.say(words.replace("\n", " "), "bad")
-
-        self.run_worker(run, group=label, exclusive=True, thread=True, exit_on_error=False)
+        self.run_worker(work(), group=label, exclusive=True, exit_on_error=False)
 
     def _handle_exception(self, error: Exception) -> None:
         """End with one line instead of a traceback; FOUNDRY_DEBUG shows it."""
         if self.is_headless or "FOUNDRY_DEBUG" in os.environ:
             super()._handle_exception(error)
-        elif self.fault is None:
+        elif self.fault is None and not self._exit:
+            # Once it is leaving, widgets go one by one, and who asks for one that is gone is right.
             self.fault = error
             self.exit(return_code=1)
 
@@ -326,6 +349,21 @@ class Foundry(Finding):
 
     def do_report(self) -> None:
         self.go("report")
+
+    def do_submit(self) -> None:
+        from foundry_tui.tui.screens.submit import Submit
+
+        self.enter(Submit())
+
+    def do_journal(self) -> None:
+        from foundry_tui.tui.screens.journal import Journal
+
+        self.enter(Journal())
+
+    def do_log(self) -> None:
+        from foundry_tui.tui.screens.commands import Commands
+
+        self.enter(Commands())
 
     def do_previous(self) -> None:
         self.go(self._mode_before)

@@ -3,7 +3,9 @@
 What confirms is typed text, which nothing types by accident: Enter, space, a paste and a key that
 is held down never do. Terminals tell of no key's release, so a key that repeats cannot be told from
 one that is pressed again; the panel therefore takes nothing until the keyboard was silent for a
-moment, and what was typed before it opened is lost.
+moment, and what was typed before it opened is lost. An answer counts only when no key comes right
+behind it: the first repeat of a held key may come late, and a slow link hands on keys in bursts,
+but what repeats goes on.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from textual import events
+from textual.timer import Timer
 
 from foundry_tui.presenters.toned import Line
 from foundry_tui.tui.widgets.lines import Lines, Parts
@@ -22,10 +25,20 @@ if TYPE_CHECKING:
     from foundry_tui.tui.place import Place
 
 SILENCE_S = 0.3
-"""A key repeats every 30 to 50 ms, and a first repeat comes after 250 ms at most usual settings."""
+"""Longer than the 30 to 100 ms after which a held key repeats."""
+
+QUIET_S = 0.15
+"""No key may follow an answer for so long. The first repeat alone comes after 250 to 660 ms."""
+
+QUIET_STEPS = 3
+"""The time after an answer passes in so many steps: keys that wait while the app is at work come
+between them."""
+
+MOST_TYPED = 12
+"""Characters that are kept of what is typed; the longest answer is shorter."""
 
 CONFIRM_LINES = 11
-"""Lines of the panel with its title; more scroll."""
+"""At most so many lines, with the title; more scroll."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,31 +58,47 @@ class Question:
 
 
 class Typed:
-    """What has been typed towards an answer, and whether the keyboard was silent before it."""
+    """What has been typed towards an answer, and whether the keyboard was silent before it.
+
+    Only the whole of it can be an answer: whoever types 12 where 2 is asked has not agreed to 2.
+    """
 
     def __init__(self, answers: tuple[str, ...], clock: Callable[[], float]) -> None:
         self._answers = tuple(a for a in answers if a)
         self._clock = clock
         self._last = clock()
-        self._open = False
+        self._steps = 0
+        self.open = False
         self.text = ""
 
-    def take(self, character: str) -> str | None:
-        """Take one character; the answer that is complete with it, or None."""
+    def take(self, character: str) -> bool:
+        """Take one character; whether an answer is complete with it, if it stays quiet now."""
         now = self._clock()
         silent, self._last = now - self._last >= SILENCE_S, now
-        self._open = self._open or silent
-        if not self._open:
-            return None
-        text = self.text + character
-        if not any(answer.startswith(text) for answer in self._answers):
-            text = character if any(a.startswith(character) for a in self._answers) else ""
-        self.text = text
-        return text if text in self._answers else None
+        self.open = self.open or silent
+        if self.open:
+            self.text = (self.text + character)[:MOST_TYPED]
+        self._steps = 0
+        return self.complete
+
+    @property
+    def complete(self) -> bool:
+        """Whether what is typed is an answer."""
+        return self.text in self._answers
+
+    def rest(self) -> str | None:
+        """A step of the quiet has passed; the answer after the last of them."""
+        self._steps += 1
+        return self.text if self.complete and self._steps >= QUIET_STEPS else None
+
+    @property
+    def wrong(self) -> bool:
+        """Whether what is typed is the beginning of no answer."""
+        return not any(answer.startswith(self.text) for answer in self._answers)
 
     def disturb(self) -> None:
         """Another key was pressed: what was typed counts no more."""
-        self._last, self.text = self._clock(), ""
+        self._last, self.text, self._steps = self._clock(), "", 0
 
 
 class Confirm(Lines, can_focus=True):
@@ -78,7 +107,7 @@ class Confirm(Lines, can_focus=True):
     DEFAULT_CSS = f"""
     Confirm {{
         layer: panel; dock: bottom; margin: 0 0 2 0; height: {CONFIRM_LINES}; width: 1fr;
-        visibility: hidden;
+        max-height: 100%; visibility: hidden;
     }}
     Place.small Confirm {{ margin: 0 0 1 0; }}
     """
@@ -89,6 +118,8 @@ class Confirm(Lines, can_focus=True):
         super().__init__(id=id)
         self._question: Question | None = None
         self._typed = Typed((), self.clock)
+        self._resting: Timer | None = None
+        self._later = ("", "")
 
     @property
     def asking(self) -> bool:
@@ -100,29 +131,40 @@ class Confirm(Lines, can_focus=True):
         return cast("Place", self.screen)
 
     def ask(self, question: Question) -> None:
-        """Show the panel and take the keys."""
+        """Show the panel and take the keys.
+
+        Never in the middle of a line that is being typed, where what is typed could be the answer,
+        and never in the place of another question.
+        """
+        if self._place.prompt.asking or self.asking:
+            self._place.say(f"{question.title}: not asked, because you were typing", "warn")
+            if question.declined is not None:
+                question.declined()
+            return
         self._question = question
         self._typed = Typed((question.answer, *question.others), self.clock)
-        rule = "─" * max(0, self.size.width - len(question.title) - 4)
-        head = [[("─ ", "dim"), (question.title, "title"), (f" {rule}", "dim")]]
-        lines: list[Line] = list(question.lines)
-        room = CONFIRM_LINES - 1
-        self.put([*lines, *([[]] * (room - len(lines)))], head)
-        self.action_first()
+        self._draw(question)
         self.focus()
         self._tell()
+
+    def _draw(self, question: Question) -> None:
+        rule = "─" * max(0, self._place.size.width - len(question.title) - 4)
+        head = [[("─ ", "dim"), (question.title, "title"), (f" {rule}", "dim")]]
+        # Each line more is sent twice: when the panel opens, and what lies below when it closes.
+        self.styles.height = min(len(question.lines) + 1, CONFIRM_LINES)
+        self.put(question.lines, head)
+        self.action_first()
 
     def put(self, lines: Sequence[Parts], head: Sequence[Parts] = ()) -> None:
         """Show these lines below the head, from the top."""
         super().put(lines, head)
-        self.visible = bool(lines)
+        self.visible = bool(head)
 
     def on_resize(self) -> None:
         """Stay as it is."""
         if (question := self._question) is not None:
-            typed = self._typed
-            self.ask(question)
-            self._typed = typed
+            self._draw(question)
+            self._tell()
 
     def _tell(self, note: str = "") -> None:
         question = self._question
@@ -137,23 +179,39 @@ class Confirm(Lines, can_focus=True):
 
     def _close(self) -> Question | None:
         question, self._question = self._question, None
+        self._rest_no_more()
         self.put((), ())
-        self._place.say("")
+        later, self._later = self._later, ("", "")
+        self._place.say(*later)
         self._place.focus_body()
         return question
+
+    def say_later(self, text: str, tone: str) -> None:
+        """Keep what is to be said until the question is over."""
+        self._later = (text, tone)
+
+    def decline(self) -> None:
+        """Close the panel: nothing is agreed to."""
+        if self._question is not None:
+            question = self._close()
+            if question is not None and question.declined is not None:
+                question.declined()
+
+    def catch(self, event: events.Key) -> None:
+        """Take a key that was pressed before the panel had the focus."""
+        if not self.has_focus:
+            self.on_key(event)
 
     def on_key(self, event: events.Key) -> None:
         """Every key is the panel's while it asks."""
         if self._question is None:
             return
-        if event.key in ("up", "down", "pageup", "pagedown", "home", "end"):
-            return  # the lines scroll
+        if event.key in ("up", "down", "pageup", "pagedown", "home", "end", "left", "right"):
+            return  # the lines move
         event.stop()
         event.prevent_default()
         if event.key == "escape":
-            question = self._close()
-            if question is not None and question.declined is not None:
-                question.declined()
+            self.decline()
             return
         if event.is_printable and event.character and event.character != " ":
             self._take(event.character)
@@ -163,16 +221,30 @@ class Confirm(Lines, can_focus=True):
         self._tell(named.get(event.key, ""))
 
     def _take(self, character: str) -> None:
-        question = self._question
-        done = self._typed.take(character)
-        if question is None or done is None:
-            self._tell()
-            return
-        self._close()
-        if done == question.answer:
-            question.agreed()
+        typed = self._typed
+        if typed.take(character) and self._resting is None:
+            self._resting = self.set_interval(QUIET_S / QUIET_STEPS, self._rest)
+        if not typed.open:
+            self._tell("too early, the keyboard was not at rest")
         else:
-            question.others[done]()
+            self._tell(f"{typed.text} is wrong, backspace clears it" if typed.wrong else "")
+
+    def _rest(self) -> None:
+        """A step of the quiet after an answer."""
+        if not self._typed.complete:
+            self._rest_no_more()
+        elif (answer := self._typed.rest()) is not None and self._question is not None:
+            question = self._question
+            self._close()
+            if answer == question.answer:
+                question.agreed()
+            else:
+                question.others[answer]()
+
+    def _rest_no_more(self) -> None:
+        if self._resting is not None:
+            self._resting.stop()
+            self._resting = None
 
     def on_paste(self, event: events.Paste) -> None:
         """A paste is never an answer."""
@@ -181,9 +253,14 @@ class Confirm(Lines, can_focus=True):
         self._typed.disturb()
         self._tell("a paste does not confirm")
 
-    def on_blur(self) -> None:
-        """The keys went elsewhere, by the mouse: nothing is agreed to."""
-        if self._question is not None:
-            question = self._close()
-            if question is not None and question.declined is not None:
-                question.declined()
+    def on_blur(self, event: events.Blur) -> None:
+        """The keys went elsewhere, by the mouse: nothing is agreed to.
+
+        When it is the whole terminal that they have left, the question waits for its user.
+        """
+        if self.screen.focused is self:
+            return  # it was left for the last question, and has the next one now
+        if self.app.app_focus:
+            self.decline()
+        else:
+            self._typed.disturb()

@@ -20,6 +20,12 @@ from foundry_tui.estate.snapshot import Snapshot
 FINISHED_S = 86_400.0
 """Runs that ended within so many seconds are shown beside the live ones."""
 
+LEAST_S = 0.05
+"""Between two readings there is at least so much time, whatever a source says of its own."""
+
+FAULT_S = 5.0
+"""After a fault of the program itself it is tried again in so many seconds."""
+
 DEMO_REFRESH_S = 2.0
 """The simulated estate costs nobody anything, and its clock runs faster."""
 
@@ -47,11 +53,18 @@ class Seen:
 
 
 class Feed:
-    """Reads the site again and again until `stop`; `deliver` is called in the feed's thread."""
+    """Reads the site again and again until `stop`.
 
-    def __init__(self, site: Site, deliver: Callable[[Seen], None]) -> None:
+    `deliver` is called in the feed's thread, and so is `tell`, with the words for a reading that
+    could not be made by a fault of the program: the next one comes all the same.
+    """
+
+    def __init__(
+        self, site: Site, deliver: Callable[[Seen], None], tell: Callable[[str], None]
+    ) -> None:
         self._site = site
         self._deliver = deliver
+        self._tell = tell
         self._wake = threading.Event()
         self._stopped = False
         self._ended: dict[str, Run] = {}
@@ -74,41 +87,68 @@ class Feed:
         self._wake.set()
 
     def _loop(self) -> None:
-        if (before := self._site.before()) is not None:
-            self._deliver(Seen(snapshot=before, runs=before.runs, fresh=False))
+        self._guarded(self._kept)
         while not self._stopped:
-            self._wake.clear()
-            snapshot = self._site.snapshot()
-            wait_s, waits_s = self._site.wait_s(), self._site.waits_s()
-            # The live runs first: accounting may take seconds, or hang.
-            if self._asked_at == float("-inf"):
-                self._deliver(
-                    Seen(snapshot=snapshot, runs=snapshot.runs, retry_s=wait_s, waits_s=waits_s)
-                )
-            runs = self._with_finished(snapshot)
-            self._deliver(
-                Seen(
-                    snapshot=snapshot,
-                    runs=runs,
-                    notes=self._notes,
-                    retry_s=wait_s,
-                    waits_s=waits_s,
-                )
-            )
+            wait_s = max(LEAST_S, self._site.wait_s()) if self._guarded(self._read) else FAULT_S
             if wait_s == float("inf"):
                 return
-            self._wake.wait(wait_s)
+            self._rest(wait_s)
+
+    def _rest(self, wait_s: float) -> None:
+        """Wait until a source is due; hurry may bring that forward, but not below its floor."""
+        until = time.monotonic() + wait_s
+        while not self._stopped and (left_s := until - time.monotonic()) > 0:
+            self._wake.clear()
+            if self._wake.wait(left_s):
+                until = min(until, time.monotonic() + self._site.wait_s())
+
+    def _guarded(self, step: Callable[[], None]) -> bool:
+        """Whether a step was made; a fault is told, and must not end the readings."""
+        try:
+            step()
+        except Exception as error:
+            self._tell(f"a fault of foundry itself, the data was not read: {error!r}")
+            return False
+        return True
+
+    def _kept(self) -> None:
+        if (before := self._site.before()) is not None:
+            self._deliver(Seen(snapshot=before, runs=before.runs, fresh=False))
+
+    def _read(self) -> None:
+        snapshot = self._site.snapshot()
+        # The live runs first: accounting may take seconds, or hang.
+        if self._accounting_due():
+            self._hand_on(snapshot, self._with_ended(snapshot))
+        self._hand_on(snapshot, self._with_finished(snapshot))
+
+    def _hand_on(self, snapshot: Snapshot, runs: tuple[Run, ...]) -> None:
+        if self._stopped:
+            return
+        seen = Seen(
+            snapshot=snapshot,
+            runs=runs,
+            notes=self._notes,
+            retry_s=self._site.wait_s(),
+            waits_s=self._site.waits_s(),
+        )
+        self._deliver(seen)
+
+    def _accounting_due(self) -> bool:
+        return time.monotonic() - self._asked_at >= self._site.config.intervals.slow_s
 
     def _with_finished(self, snapshot: Snapshot) -> tuple[Run, ...]:
         """The live runs and the ended ones; accounting is asked at the slow interval only."""
-        now = time.monotonic()
-        if now - self._asked_at >= self._site.config.intervals.slow_s:
-            self._asked_at = now
+        if self._accounting_due():
+            self._asked_at = time.monotonic()
             runs, self._notes = look.with_finished(self._site, snapshot, FINISHED_S)
             live = {r.id for r in snapshot.runs}
             self._ended = {r.id: r for r in runs if r.id not in live}
-        known = {r.id for r in snapshot.runs}
-        ended = tuple(r for key, r in self._ended.items() if key not in known)
+        runs = self._with_ended(snapshot)
         # The job list forgets a run soon after it ended; accounting tells of it minutes later.
         self._ended |= {r.id: r for r in snapshot.runs if r.state not in LIVE}
-        return (*snapshot.runs, *ended)
+        return runs
+
+    def _with_ended(self, snapshot: Snapshot) -> tuple[Run, ...]:
+        known = {r.id for r in snapshot.runs}
+        return (*snapshot.runs, *(r for key, r in self._ended.items() if key not in known))

@@ -55,9 +55,17 @@ class Pacer:
     def answered(self) -> None:
         """The terminal has taken everything up to the last question."""
         if self._sent_at is None:
+            # It came after the patience had ended: slow, as the first paint is a large one, but it
+            # answers, and is asked again.
+            self._answers = True
             return
         self._answers = True
         self.link_s = self._clock() - self._sent_at
+        self._free()
+
+    def resumed(self) -> None:
+        """The screens are back after another program had the terminal, and took the answer."""
+        self._turn += 1
         self._free()
 
     def _flush(self) -> None:
@@ -65,14 +73,18 @@ class Pacer:
         for draw in draws.values():
             draw()
         self._busy = True
-        if self._answers is False:
-            self._host.later(UNHEARD_S, self._free)
-        else:
-            self._host.after_paint(self._ask)
-
-    def _ask(self) -> None:
         self._turn += 1
         turn = self._turn
+        if self._answers is False:
+            self._host.later(UNHEARD_S, lambda: self._free_of(turn))
+        else:
+            self._host.after_paint(lambda: self._ask(turn))
+            # What is to be called after a paint may be lost with the screen that it was told to.
+            self._host.later(PATIENCE_S, lambda: self._unasked(turn))
+
+    def _ask(self, turn: int) -> None:
+        if turn != self._turn or self._sent_at is not None:
+            return
         if not self._host.send(QUERY):
             self._free()
             return
@@ -80,12 +92,20 @@ class Pacer:
         patience_s = STALLED_S if self._answers else PATIENCE_S
         self._host.later(patience_s, lambda: self._silent(turn))
 
+    def _unasked(self, turn: int) -> None:
+        if self._sent_at is None:
+            self._free_of(turn)
+
     def _silent(self, turn: int) -> None:
         if turn != self._turn or self._sent_at is None:
             return
         if not self._answers:
             self._answers = False
         self._free()
+
+    def _free_of(self, turn: int) -> None:
+        if turn == self._turn and self._busy:
+            self._free()
 
     def _free(self) -> None:
         self._sent_at, self._busy = None, False

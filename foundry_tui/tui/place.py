@@ -65,6 +65,8 @@ class Place(Screen[None]):
     main: ClassVar[str] = "#main"
     """Selector of the widget that has the keys."""
 
+    stay: int = 0
+    """Counts how often the place was left: what was begun in one stay is not asked in another."""
     subject: str = ""
     """What this place is about, where there can be several of its kind; unique among places."""
 
@@ -124,6 +126,12 @@ class Place(Screen[None]):
         if (seen := self.foundry.seen) is not None:
             self.show(seen)
 
+    def on_screen_suspend(self) -> None:
+        """The place is left: what is asked there is not agreed to, nor asked when it comes late."""
+        self.stay += 1
+        if self.is_mounted:
+            self.query_one(Confirm).decline()
+
     def on_resize(self, event: events.Resize) -> None:
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
         self.set_class(small, "small")
@@ -143,8 +151,12 @@ class Place(Screen[None]):
         return self.query_one(Prompt)
 
     def say(self, text: str, tone: str = "") -> None:
-        """One line for the user, at the bottom."""
-        self.prompt.say(text, tone)
+        """One line for the user, at the bottom; what a panel asks there stands until it is over."""
+        panel = self.query_one(Confirm)
+        if panel.asking:
+            panel.say_later(text, tone)
+        else:
+            self.prompt.say(text, tone)
 
     def confirm(self, question: Question) -> None:
         """Show what would be done, and let the user agree to it by typing."""
@@ -217,6 +229,9 @@ class Place(Screen[None]):
             return
         if self.prompt.asking:
             self.prompt.catch(event)
+            return
+        if (panel := self.query_one(Confirm)).asking:
+            panel.catch(event)
             return
         action = self.foundry.keys.action_of(event.key)
         if action is not None and self._handler(action.id) is not None:

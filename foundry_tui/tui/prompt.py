@@ -84,6 +84,7 @@ class Prompt(Horizontal):
         self._done: Callable[[str], None] | None = None
         self._left: Callable[[], None] | None = None
         self._keyed: Callable[[str], bool] | None = None
+        self._later: list[Part] = []
 
     def compose(self) -> ComposeResult:
         yield Line()
@@ -104,9 +105,12 @@ class Prompt(Horizontal):
         return self.line.words
 
     def say(self, text: str, tone: str = "") -> None:
-        """Show one line; it stands until the next one."""
-        if not self.asking:
-            self.line.put([(f" {text}", tone)] if text else [])
+        """Show one line; it stands until the next one. While a line is typed it waits for that."""
+        parts: list[Part] = [(f" {text}", tone)] if text else []
+        if self.asking:
+            self._later = parts
+        else:
+            self.line.put(parts)
 
     def ask(
         self,
@@ -140,7 +144,8 @@ class Prompt(Horizontal):
         line.asking = line.can_focus = False
         with line.prevent(Input.Changed):
             line.value = ""
-        line.put([])
+        line.put(self._later)
+        self._later = []
         self._changed = self._done = self._left = self._keyed = None
         focus_body = getattr(self.screen, "focus_body", None)
         if focus_body is not None:

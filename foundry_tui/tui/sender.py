@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from textual.timer import Timer
 
 from foundry_tui.actions import act
-from foundry_tui.actions.errors import ActionError
-from foundry_tui.actions.site import utc_now
+from foundry_tui.actions.errors import ActionError, code_of
+from foundry_tui.actions.site import Site, utc_now
 from foundry_tui.estate.acts import Change, PreviewItem, ReceiptStatus
 from foundry_tui.presenters.changes import command_text, told_in_short
 from foundry_tui.presenters.page import Style
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from foundry_tui.tui.place import Place
 
 Then = Callable[[tuple[Change, ...]], None]
+Failed = Callable[[ActionError], None]
 
 _GOOD = (ReceiptStatus.DONE, ReceiptStatus.ACCEPTED)
 
@@ -36,16 +37,24 @@ class Ready:
 
     prepared: tuple[act.Prepared, ...]
     then: Then | None = None
+    failed: Failed | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Came:
-    """What came of it: the changes, what could not be sent, and how long it took."""
+    """What came of each: the change or the error, when it began, and how long all of it took."""
 
-    changes: tuple[Change, ...]
-    failed: tuple[str, ...]
+    each: tuple[tuple[act.Prepared, Change | ActionError], ...]
     at: datetime
     took_s: float
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(came for _, came in self.each if isinstance(came, Change))
+
+    @property
+    def failed(self) -> tuple[ActionError, ...]:
+        return tuple(came for _, came in self.each if isinstance(came, ActionError))
 
 
 class Sender:
@@ -58,6 +67,8 @@ class Sender:
         self._timer: Timer | None = None
         self._count = 0
         self._last: Change | None = None
+        self._sending: dict[int, str] = {}
+        self._leaving: Callable[[], None] | None = None
 
     @property
     def told(self) -> str:
@@ -65,10 +76,20 @@ class Sender:
         return self._outbox.told()
 
     def hold(
-        self, prepared: Sequence[act.Prepared], words: str, *, then: Then | None = None
+        self,
+        prepared: Sequence[act.Prepared],
+        words: str,
+        *,
+        then: Then | None = None,
+        failed: Failed | None = None,
     ) -> None:
-        """Hold something that was agreed to, and send it when its time has come."""
-        self._outbox.hold(Ready(tuple(prepared), then), words, self._app.site.config.screens.hold_s)
+        """Hold something that was agreed to, and send it when its time has come.
+
+        `then` gets what was changed, `failed` the first error that kept something from being sent.
+        """
+        self._leaving = None
+        hold_s = self._app.site.config.screens.hold_s
+        self._outbox.hold(Ready(tuple(prepared), then, failed), words, hold_s)
         if self._timer is None:
             self._timer = self._app.set_interval(1.0, self._tick)
         self._tick()
@@ -84,17 +105,32 @@ class Sender:
             place.say("nothing was sent from here that could be taken back; J is the journal")
             return
 
+        stay = place.stay
+
         def prepare() -> act.Prepared:
             return act.prepare_undo(self._app.site, last.id, seen.snapshot)
 
         def ask(prepared: act.Prepared) -> None:
-            self.ask(place, (prepared,), f"undo {last.act}")
+            self.ask(place, (prepared,), f"undo {last.act}", stay=stay)
 
-        self._app.work_on("prepare", prepare, ask)
+        self._app.work_on(f"prepare {id(place)}", prepare, ask)
 
-    def ask(self, place: Place, prepared: Sequence[act.Prepared], words: str) -> None:
-        """Show what would be sent, and hold it when the user agrees."""
-        if place is not self._app.place:
+    def ask(
+        self,
+        place: Place,
+        prepared: Sequence[act.Prepared],
+        words: str,
+        *,
+        stay: int | None = None,
+        agreed: Callable[[], None] | None = None,
+    ) -> None:
+        """Show what would be sent, and hold it, or what `agreed` does, when the user agrees.
+
+        Not when the user is elsewhere by now, nor back again after another `stay`.
+        """
+        if place is not self._app.place or stay not in (None, place.stay):
+            if place.is_mounted:
+                place.say(f"{words}: not asked, because you went on", "warn")
             return
         hold_s = self._app.site.config.screens.hold_s
         place.confirm(
@@ -104,113 +140,129 @@ class Sender:
                 hold_s=hold_s,
                 width=place.size.width,
                 ascii_only=self._app.ascii_only,
-                agreed=lambda: self.hold(prepared, words),
+                agreed=agreed or (lambda: self.hold(prepared, words)),
             )
         )
 
     def leave(self, place: Place, go: Callable[[], None]) -> None:
-        """Leave at once, or ask what is to become of what is held."""
-        held = self._outbox.held
-        if not held:
+        """Leave at once, or ask what is to become of what is held, or is being sent just now."""
+        held = [one.words for one in self._outbox.held]
+        if held:
+            title = f"Leave: {len(held)} held and not sent yet"
+            how = "s sends now and leaves, w withdraws and leaves"
+            others = {"s": lambda: self._send_and(go), "w": lambda: self._withdraw_and(go)}
+        elif self._sending:
+            title = f"Leave: {len(self._sending)} being sent, the answer is not there yet"
+            how = "w waits for it and leaves, x leaves, and foundry ends after it"
+            others = {"w": lambda: self._when_sent(go), "x": go}
+        else:
             go()
             return
-        lines = tuple([(f" {one.words}", "")] for one in held)
+        lines = tuple([(f" {words}", "")] for words in (*held, *self._sending.values()))
+        place.confirm(Question(title=title, lines=lines, answer="", others=others, how=how))
 
-        def send() -> None:
-            self._send(self._outbox.take_all(), then=go)
+    def _send_and(self, go: Callable[[], None]) -> None:
+        for one in self._outbox.take_all():
+            self._send(one)
+        self._when_sent(go)
 
-        def withdraw() -> None:
-            self._outbox.take_all()
+    def _withdraw_and(self, go: Callable[[], None]) -> None:
+        self._outbox.take_all()
+        self._tick()
+        self._when_sent(go)
+
+    def _when_sent(self, go: Callable[[], None]) -> None:
+        """Leave when every answer is there; what goes wrong is for the user to read first."""
+        if self._sending:
+            self._leaving = go
+        else:
             go()
 
-        place.confirm(
-            Question(
-                title=f"Leave: {len(held)} held and not sent yet",
-                lines=lines,
-                answer="",
-                others={"s": send, "w": withdraw},
-                how="s sends now and leaves, w withdraws and leaves",
-            )
-        )
-
     def _tick(self) -> None:
-        if due := self._outbox.take_due():
-            self._send(due)
+        for one in self._outbox.take_due():
+            self._send(one)
         if not self._outbox.held and self._timer is not None:
             self._timer.stop()
             self._timer = None
         if (place := self._app.place) is not None:
             place.refresh_lines()
 
-    def _send(self, held: Sequence[Held[Ready]], then: Callable[[], None] | None = None) -> None:
-        left = len(held)
-
-        def after() -> None:
-            nonlocal left
-            left -= 1
-            if not left and then is not None:
-                then()
-
-        for one in held:
-            self._send_one(one, after)
-
-    def _send_one(self, held: Held[Ready], after: Callable[[], None]) -> None:
+    def _send(self, held: Held[Ready]) -> None:
         ready, site = held.what, self._app.site
         self._count += 1
+        number = self._count
+        self._sending[number] = held.words
         self._say(f"sending: {held.words} …")
 
         def send() -> _Came:
             began, at = time.monotonic(), utc_now()
-            changes, failed = [], []
-            for one in ready.prepared:
-                try:
-                    changes.append(act.perform(site, one))
-                except ActionError as error:
-                    failed.append(str(error))
-            return _Came(tuple(changes), tuple(failed), at, time.monotonic() - began)
+            each = tuple((one, _perform(site, one)) for one in ready.prepared)
+            return _Came(each, at, time.monotonic() - began)
 
         def came(came: _Came) -> None:
-            self._keep(ready, came)
-            words, tone = told_in_short(held.words, came.changes, came.failed)
+            self._keep(came)
+            words, tone = told_in_short(held.words, came.changes, [str(e) for e in came.failed])
             self._say(words, tone)
             self._app.feed.hurry()
+            self._sent(number, well=tone == "good")
             if ready.then is not None and came.changes:
                 ready.then(came.changes)
-            after()
+            if ready.failed is not None and came.failed:
+                ready.failed(came.failed[0])
 
         def failed(words: str) -> None:
             self._say(f"{held.words}: {words}", "bad")
-            after()
+            self._sent(number, well=False)
 
-        # Every sending has a label of its own: none may replace another.
-        self._app.work_on(f"send-{self._count}", send, came, failed)
+        # Every sending has a label of its own: none may replace another. And none is broken off.
+        self._app.work_on(f"send-{number}", send, came, failed, to_the_end=True)
+
+    def _sent(self, number: int, *, well: bool) -> None:
+        self._sending.pop(number, None)
+        if not well:
+            self._leaving = None
+        if self._leaving is not None and not self._sending:
+            self._leaving()
 
     def _say(self, words: str, tone: str = "") -> None:
         if (place := self._app.place) is not None:
             place.say(words, tone)
 
-    def _keep(self, ready: Ready, came: _Came) -> None:
-        if came.changes:
-            self._last = came.changes[-1]
-        answers = {r.target: r for change in came.changes for r in change.receipts}
-        for one in ready.prepared:
-            for item in one.preview.items:
-                receipt = answers.get(item.target)
-                if receipt is None and len(one.preview.items) == 1 and came.changes:
-                    receipt = came.changes[-1].receipts[0] if came.changes[-1].receipts else None
-                good = receipt is not None and receipt.status in _GOOD
-                answer = "not sent" if receipt is None else receipt.status.value
+    def _keep(self, all_came: _Came) -> None:
+        for prepared, came in all_came.each:
+            items = prepared.preview.items
+            if isinstance(came, ActionError):
+                more = f" and {len(items) - 1} more" if len(items) > 1 else ""
+                self._log.add(_entry(_command(items[0]) + more, str(came), False, all_came))
+                continue
+            self._last = came
+            answers = {receipt.target: receipt for receipt in came.receipts}
+            for item in items:
+                # What a submit has made has a name of its own.
+                only = came.receipts[0] if len(items) == len(came.receipts) == 1 else None
+                receipt = answers.get(item.target, only)
+                answer = "no answer" if receipt is None else receipt.status.value
                 if receipt is not None and receipt.message:
                     answer = f"{answer}: {receipt.message}"
-                self._log.add(_entry(item, answer, good, came))
-        for words in came.failed:
-            self._log.add(
-                Entry(
-                    at=came.at, command="(not sent)", answer=words, took_s=came.took_s, good=False
-                )
-            )
+                good = receipt is not None and receipt.status in _GOOD
+                self._log.add(_entry(_command(item), answer, good, all_came))
 
 
-def _entry(item: PreviewItem, answer: str, good: bool, came: _Came) -> Entry:
-    command = command_text(item.command, Style()) if item.command else item.target
+def _perform(site: Site, prepared: act.Prepared) -> Change | ActionError:
+    """The change, or why there is none: an error of one must not hide what came of another."""
+    try:
+        return act.perform(site, prepared)
+    except ActionError as error:
+        return error
+    except Exception as error:
+        fault = "" if code_of(error) is not None else "a fault of foundry itself: "
+        told = f"{fault}{error}" if str(error) else f"{fault}{error!r}"
+        return ActionError(f"{told}; it may have been sent, look at the runs and at the journal")
+
+
+def _command(item: PreviewItem) -> str:
+    return command_text(item.command, Style()) if item.command else item.target
+
+
+def _entry(command: str, answer: str, good: bool, came: _Came) -> Entry:
     return Entry(at=came.at, command=command, answer=answer, took_s=came.took_s, good=good)

@@ -363,9 +363,26 @@ def test_programs_that_cannot_be_read_are_passed_over(
 
 
 def test_a_name_that_is_none_is_wrong_use(site: Site, prepare: Prepare) -> None:
-    for name in ("", "  ", "x" * 501):
+    for name in ("", "  ", "x" * 501, "byte \udcff"):
         with pytest.raises(WrongUse, match="--experiment"):
             prepare(experiment=name)
+
+
+def test_a_name_of_the_environment_that_is_none_is_wrong_use(
+    site: Site, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "x" * 501)
+    with pytest.raises(WrongUse, match="1 to 500"):
+        prepare()
+    assert prepare(unlinked=True).experiment is None
+
+
+def test_the_record_of_an_outer_run_is_told_of_where_it_would_be_written_to(
+    site: Site, prepare: Prepare, tracker: MemoryTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "outer")
+    assert "MLFLOW_RUN_ID" in prepare(unlinked=True).notes[0]
+    assert not any("MLFLOW_RUN_ID" in note for note in prepare().notes), "it gets its own"
 
 
 def test_a_server_on_loopback_is_told_of(site: Site, prepare: Prepare) -> None:

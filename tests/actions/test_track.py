@@ -193,14 +193,17 @@ def test_the_server_is_the_configured_one_then_that_of_the_environment(
         ("https://ada:s3cret@h.example.org", "user name or password"),
     ],
 )
-def test_an_address_that_is_not_used_is_told_once(
-    site: Site, monkeypatch: pytest.MonkeyPatch, told: list[str], uri: str, words: str
+def test_an_address_that_is_not_used_says_why(
+    site: Site, monkeypatch: pytest.MonkeyPatch, uri: str, words: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    assert [site.tracker for _ in range(2)] == [None, None]
-    assert len(told) == 1
-    assert words in told[0]
-    assert "s3cret" not in told[0]
+    assert site.tracker is None
+    assert words in site.untracked
+    assert "s3cret" not in site.untracked
+    with pytest.raises(SourceMissing, match=words):
+        track.sync(site)
+    (line,) = next(probes for name, _, probes in look.doctor(site) if name == "mlflow")
+    assert (line.state, words in line.found, line.mend) == ("broken", True, None)
 
 
 def test_a_running_server_of_ours_is_found(site: Site) -> None:

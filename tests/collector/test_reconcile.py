@@ -22,7 +22,13 @@ from foundry_tui.schedulers.ports import Unavailable
 from foundry_tui.store.links import Link, Links
 from foundry_tui.tracking.link import tags
 from foundry_tui.tracking.memory import MemoryTracker
-from foundry_tui.tracking.ports import TrackedRun, TrackerDown, TrackingError, TrackStatus
+from foundry_tui.tracking.ports import (
+    TrackedRun,
+    TrackerDenied,
+    TrackerDown,
+    TrackingError,
+    TrackStatus,
+)
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 TOKEN = "0123456789abcdef"
@@ -405,6 +411,52 @@ def test_one_refusal_costs_the_others_nothing(bench: Bench) -> None:
     bench.tracker.update = refuse  # type: ignore[method-assign]
     assert sorted(did(bench.run())) == ["failed", "wrote"]
     assert bench.shown(other.run_id).status is TrackStatus.FINISHED
+
+
+def test_a_record_that_cannot_be_had_keeps_no_other_waiting(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "fedcba9876543210"
+    stuck = bench.record().run_id
+    bench.link(
+        token=other,
+        mlflow_run_id=stuck,
+        sent_at=NOW,
+        native_id="18",
+        created_at=NOW - timedelta(hours=2),
+    )
+    run_id = bench.linked()
+    bench.row("completed")
+    bench.row("completed", id="lab/18", native_id="18", submit_token=other)
+    get = bench.tracker.get
+
+    def answer(wanted: str) -> TrackedRun | None:
+        if wanted == stuck:
+            raise TrackerDown("the run", "the answer is larger than 16 MiB")
+        return get(wanted)
+
+    monkeypatch.setattr(bench.tracker, "get", answer)
+    report = bench.run()
+    assert (did(report), report.down) == (["failed", "wrote"], None)
+    assert bench.shown(run_id).status is TrackStatus.FINISHED
+
+
+def test_a_login_that_is_refused_is_asked_for_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(9):
+        bench.linked(token=f"{i:016x}", native_id=str(i))
+        bench.row("completed", id=f"lab/{i}", native_id=str(i), submit_token=f"{i:016x}")
+    asked = []
+    bench.tracker.fault = TrackerDenied("the run", "401: the login is refused")
+
+    def refuse(run_id: str) -> None:
+        asked.append(run_id)
+        raise TrackerDenied("the run", "401: the login is refused")
+
+    monkeypatch.setattr(bench.tracker, "get", refuse)
+    assert bench.run().down is not None
+    assert len(asked) == 1
 
 
 def test_a_record_that_is_gone(bench: Bench) -> None:

@@ -203,6 +203,9 @@ def full() -> dict[str, list[records.Record]]:
         "queues": [records.queue_record(QUEUES[0])],
         "runs": [records.run_record(run)],
         "moves": [records.move_record(MOVE)],
+        "changes": [
+            records.journal_record(Entry(Change(id="c", act="hold", status="done", receipts=())))
+        ],
     }
 
 

@@ -87,6 +87,9 @@ def test_a_real_server_from_start_to_stop(
         monkeypatch.setenv("PATH", str(mlflow_server.python.parent))
         error, _ = failure(folder)
         assert "running in it already" in error.answer
+        leader = int(error.hint.rpartition("kill ")[2])
+        assert os.getpgid(leader) == leader
+        assert leader in processes_in(folder)
     finally:
         process.send_signal(signal.SIGTERM)
         rest, _ = process.communicate(timeout=30)

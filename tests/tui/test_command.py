@@ -8,8 +8,9 @@ import pytest
 from textual.pilot import Pilot
 
 from foundry_tui.actions.site import Options
+from foundry_tui.presenters.queries import quoted
 from foundry_tui.tui.app import Foundry
-from foundry_tui.tui.command import VERBS, quoted
+from foundry_tui.tui.command import VERBS
 from foundry_tui.tui.overlay import OVERLAY_LINES, Overlay
 from tests.tui.opened import alone, driven, place, said, told, typed, until
 

@@ -69,7 +69,11 @@ _COLUMNS: tuple[GridColumn[Run], ...] = (
         column=replace(RUN_COLUMNS[0], min_width=9, stretch=True),
         order=lambda r, _: natural(r.native_id),
     ),
-    GridColumn(id="name", column=RUN_COLUMNS[1], order=lambda r, _: natural(r.name)),
+    GridColumn(
+        id="name",
+        column=replace(RUN_COLUMNS[1], min_width=12),
+        order=lambda r, _: natural(r.name),
+    ),
     GridColumn(id="user", column=RUN_COLUMNS[2], order=lambda r, _: folded(r.user)),
     GridColumn(id="queue", column=RUN_COLUMNS[3], order=lambda r, _: folded(r.queue)),
     GridColumn(

@@ -16,12 +16,12 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
 from foundry_tui.presenters.rows import Rows, sort_letters
 from foundry_tui.tui.grid import messages
 from foundry_tui.tui.grid.sheet import HEADER, Sheet
 from foundry_tui.tui.grid.view import View, ViewState
+from foundry_tui.tui.widgets.quiet import QuietFocus
 
 N = TypeVar("N")
 
@@ -29,7 +29,7 @@ WHEEL_ROWS = 3
 """Rows that one step of the mouse wheel scrolls."""
 
 
-class GridTable(Widget, Generic[N], can_focus=True):
+class GridTable(QuietFocus, Generic[N], can_focus=True):
     """A table of one noun. Give it rows with `show`; it tells of its cursor by messages."""
 
     ALLOW_SELECT = False

@@ -8,9 +8,10 @@ from foundry_tui.tui.acting import RunActs, fitting
 from foundry_tui.tui.feed import Seen
 from foundry_tui.tui.screens.listing import Listing
 from foundry_tui.tui.screens.text import LogPage, WhyPage
+from foundry_tui.tui.suspending import Shell
 
 
-class OnRun(Listing, RunActs):
+class OnRun(Listing, RunActs, Shell):
     """A place with runs in it: the one under the cursor can be opened, explained and read."""
 
     def selected_runs(self) -> tuple[Run, ...]:

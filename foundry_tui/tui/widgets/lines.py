@@ -15,11 +15,11 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
 from foundry_tui.estate.text import SafeText, cells, safe
 from foundry_tui.tui.bars import plain
 from foundry_tui.tui.tones import tone_style
+from foundry_tui.tui.widgets.quiet import QuietFocus
 
 Parts = Sequence[tuple[str, str]]
 """One line: texts with their tones. Texts are made safe when they are drawn."""
@@ -29,7 +29,7 @@ PAN_CELLS = 8
 """Cells by which the arrow keys move long lines."""
 
 
-class Lines(Widget, can_focus=True):
+class Lines(QuietFocus, can_focus=True):
     """A list of lines. With `follow` the last line stays in sight until the user scrolls up."""
 
     ALLOW_SELECT = False
