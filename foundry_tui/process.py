@@ -14,6 +14,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ GRACE_S = 1.0
 """Seconds between the polite signal and SIGKILL."""
 
 _CHUNK = 1 << 16
+
+_children: set[subprocess.Popen[bytes]] = set()
+_over = threading.Event()
 
 
 class ProcessError(Exception):
@@ -129,7 +133,10 @@ def run(
 
     Raises:
         NotFound, TimedOut, TooMuch: as their names say; the child is gone in every case.
+        ProcessError: `end_all` was called.
     """
+    if _over.is_set():
+        raise ProcessError(f"{argv[0]} was not started, because the program ends")
     command = (find(argv[0], (env or {}).get("PATH")), *argv[1:])
     started = time.monotonic()
     try:
@@ -145,6 +152,7 @@ def run(
         )
     except (OSError, ValueError) as error:
         raise NotFound(f"{argv[0]} could not be started: {error}") from error
+    _children.add(child)
     try:
         out, err = _drain(child, stdin, started + timeout_s, max_bytes, argv[0], timeout_s)
         code = child.wait(timeout=max(0.1, started + timeout_s - time.monotonic()))
@@ -152,7 +160,18 @@ def run(
         raise TimedOut(f"{argv[0]} gave no answer within {timeout_s:g} s") from error
     finally:
         _end(child)
+        _children.discard(child)
     return Completed(tuple(command), code, out, err, time.monotonic() - started)
+
+
+def end_all() -> None:
+    """End every child and start none any more: the program ends, and nobody waits for an answer.
+
+    Python waits for the threads of a pool, and so for the deadline of a command that hangs.
+    """
+    _over.set()
+    for child in tuple(_children):
+        _signal(child, signal.SIGKILL)
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:

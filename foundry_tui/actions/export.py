@@ -17,7 +17,9 @@ def write_new(path: Path, data: bytes) -> None:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
-        raise ActionError(f"{path} exists and is left as it is: give another name") from error
+        raise ActionError(
+            f"that file exists and is left as it is: give another name than {path}"
+        ) from error
     except OSError as error:
         raise ActionError(f"{path} cannot be written: {error.strerror}") from error
     try:

@@ -207,7 +207,9 @@ def expected(state: RunState) -> TrackStatus | None:
 def _told(job: Job, wanted: TrackStatus) -> dict[str, str]:
     """The tags that say how the job ended."""
     told = {} if wanted is TrackStatus.FINISHED else {REASON_TAG: _reason(job)}
-    return told if job.exit_code is None else {**told, EXIT_TAG: str(job.exit_code)}
+    # Of a job that was ended from outside, 0 is no code of its own: Slurm tells it of a time-out.
+    none = job.exit_code is None or (job.exit_code == 0 and wanted is TrackStatus.KILLED)
+    return told if none else {**told, EXIT_TAG: str(job.exit_code)}
 
 
 def _reason(job: Job) -> str:

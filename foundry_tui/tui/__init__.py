@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from foundry_tui.estate.text import safe
+from foundry_tui.process import end_all
 
 if TYPE_CHECKING:
     from foundry_tui.actions.site import Site
@@ -35,6 +36,8 @@ def run(site: Site, *, ascii_only: bool = False) -> int:
     ascii_only = ascii_only or screens.ascii or os.environ.get("TERM") == "linux"
     app = Foundry(site, ascii_only=ascii_only)
     code = app.run(mouse=screens.mouse)
+    if not app.sender.busy:
+        end_all()
     if app.fault is not None:
         words = f"a fault of foundry itself: {app.fault!r}; FOUNDRY_DEBUG=1 shows where"
         sys.stderr.write(f"foundry: {safe(words)}, please report\n")

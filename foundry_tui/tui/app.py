@@ -164,6 +164,8 @@ class Foundry(Finding):
             place.say(event.words.replace("\n", " "), "bad")
 
     def _show(self, seen: Seen) -> None:
+        if self._exit:
+            return  # the widgets of the place go one by one
         fresh = self.seen is None or self.seen.fresh
         self.seen = seen
         if fresh != seen.fresh:
@@ -265,6 +267,8 @@ class Foundry(Finding):
 
     def _handle_exception(self, error: Exception) -> None:
         """End with one line instead of a traceback; FOUNDRY_DEBUG shows it."""
+        if self._exit:
+            return  # something was still drawn while its widgets went: the user has left
         if self.is_headless or "FOUNDRY_DEBUG" in os.environ:
             super()._handle_exception(error)
         elif self.fault is None and not self._exit:
@@ -398,6 +402,15 @@ class Foundry(Finding):
     def do_undo(self) -> None:
         if (place := self.place) is not None:
             self.sender.undo(place)
+
+    async def action_quit(self) -> None:
+        """Textual's own key to leave asks like ours."""
+        self.do_quit()
+
+    def action_help_quit(self) -> None:
+        """Ctrl-C ends nothing here: it is pressed by habit, and something may be held."""
+        if (place := self.place) is not None:
+            place.say(f"{self.keys.key_of('quit')} leaves foundry")
 
     def do_quit(self) -> None:
         if (place := self.place) is not None:

@@ -105,6 +105,11 @@ class Place(Screen[None]):
 
     # -- what every place has
 
+    @property
+    def is_mounted(self) -> bool:
+        """Whether there is something to draw on. Textual's own says so of what was left, too."""
+        return super().is_mounted and self.display
+
     def compose(self) -> ComposeResult:
         yield Bar(id="status")
         yield Bar(id="tabs")

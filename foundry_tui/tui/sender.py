@@ -66,6 +66,7 @@ class Sender:
         self._outbox: Outbox[Ready] = Outbox(time.monotonic)
         self._timer: Timer | None = None
         self._count = 0
+        self._stopped = False
         self._last: Change | None = None
         self._sending: dict[int, str] = {}
         self._leaving: Callable[[], None] | None = None
@@ -74,6 +75,11 @@ class Sender:
     def told(self) -> str:
         """What is held, for the first line of the screen."""
         return self._outbox.told()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being sent and has no answer yet."""
+        return bool(self._sending)
 
     def hold(
         self,
@@ -159,14 +165,25 @@ class Sender:
             go()
             return
         lines = tuple([(f" {words}", "")] for words in (*held, *self._sending.values()))
-        place.confirm(Question(title=title, lines=lines, answer="", others=others, how=how))
+        # What falls due while the user reads is not sent behind the question.
+        self._stopped = True
+        place.confirm(
+            Question(
+                title=title, lines=lines, answer="", others=others, how=how, declined=self._go_on
+            )
+        )
+
+    def _go_on(self) -> None:
+        self._stopped = False
 
     def _send_and(self, go: Callable[[], None]) -> None:
+        self._go_on()
         for one in self._outbox.take_all():
             self._send(one)
         self._when_sent(go)
 
     def _withdraw_and(self, go: Callable[[], None]) -> None:
+        self._go_on()
         self._outbox.take_all()
         self._tick()
         self._when_sent(go)
@@ -179,8 +196,9 @@ class Sender:
             go()
 
     def _tick(self) -> None:
-        for one in self._outbox.take_due():
-            self._send(one)
+        if not self._stopped:
+            for one in self._outbox.take_due():
+                self._send(one)
         if not self._outbox.held and self._timer is not None:
             self._timer.stop()
             self._timer = None

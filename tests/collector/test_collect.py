@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from foundry_tui.collector.backoff import LONGEST_S, Backoff
-from foundry_tui.collector.collect import Collector
+from foundry_tui.collector.backoff import LONGEST_S, SOONEST_S, Backoff
+from foundry_tui.collector.collect import HANGING_S, Collector
 from foundry_tui.estate.gpu import Gpu, Reading, Tenant
 from foundry_tui.estate.node import Node, NodeState
 from foundry_tui.estate.run import Run, RunState
@@ -179,3 +180,102 @@ def test_readings_join_their_gpus(measured: tuple[float, float | None]) -> None:
     assert snapshot.runs[0].gpu_util_pct == mean, "unknown is not zero"
     assert snapshot.nodes[0].gpu_util_pct == mean
     assert states(snapshot)["nvml"] is SourceState.OK
+
+
+# -- what a screen asks for
+
+
+def test_before_anything_is_asked_there_is_what_was_kept(tmp_path: Path) -> None:
+    clock = Clock()
+    run = a_run("old")
+    collector(clock, Reader("lab", clock, runs=(run,)), store=Snapshots(tmp_path)).collect()
+    clock.seconds += 90
+    reader = Reader("lab", clock)
+    whole = collector(clock, reader, Reader("new", clock), store=Snapshots(tmp_path))
+    before = whole.before()
+    assert before is not None
+    (source,) = before.sources
+    assert (source.name, source.state) == ("lab", SourceState.STALE)
+    assert source.age_s(before.generated_at) == 90.0
+    assert "from the last time" in str(source.reason)
+    assert [r.name for r in before.runs] == ["old"]
+    assert reader.calls == 0
+
+
+def test_before_the_first_start_there_is_nothing(tmp_path: Path) -> None:
+    clock = Clock()
+    assert collector(clock, Reader("lab", clock), store=Snapshots(tmp_path)).before() is None
+    assert collector(clock, Reader("lab", clock)).before() is None
+
+
+def test_hurry_brings_the_next_reading_to_the_floor_and_not_below() -> None:
+    clock = Clock()
+    reader = Reader("lab", clock)
+    whole = collector(clock, reader)
+    whole.collect()
+    for _ in range(100):
+        whole.hurry()
+        whole.collect()
+    assert reader.calls == 1
+    assert whole.wait_s() == SOONEST_S
+    clock.seconds += SOONEST_S
+    whole.collect()
+    assert reader.calls == 2
+
+
+def test_hurry_never_puts_a_reading_off() -> None:
+    clock = Clock()
+    whole = collector(clock, Reader("lab", clock))
+    whole.collect()
+    clock.seconds += 23.5
+    before = whole.wait_s()
+    whole.hurry()
+    assert whole.wait_s() <= before
+
+
+def test_a_source_that_fails_is_hurried_less_and_less() -> None:
+    clock = Clock()
+    reader = Reader("lab", clock, Unavailable("squeue", "no answer"))
+    whole = collector(clock, reader)
+    for _ in range(600):
+        whole.hurry()
+        whole.collect()
+        clock.seconds += 0.2
+    assert reader.calls <= 6, "after 4, 8, 16, 32, 64 s in two minutes of asking without end"
+
+
+def test_an_act_during_a_reading_makes_it_be_read_once_more() -> None:
+    clock, gate = Clock(), threading.Event()
+    reader = Reader("lab", clock, hang=gate)
+    whole = collector(clock, reader)
+    whole.collect(deadline_s=0.05)
+    whole.hurry()
+    gate.set()
+    end = time.monotonic() + 10
+    while whole.wait_s() == HANGING_S and whole._kept[0].hangs:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    assert whole.wait_s() == SOONEST_S
+    clock.seconds += SOONEST_S
+    whole.collect()
+    assert reader.calls == 2, "what was read may have been from before the act"
+    assert whole.wait_s() > 20, "once"
+
+
+def test_while_a_source_hangs_it_is_looked_at_now_and_then_only() -> None:
+    clock, gate = Clock(), threading.Event()
+    whole = collector(clock, Reader("hung", clock, hang=gate))
+    try:
+        whole.collect(deadline_s=0.05)
+        clock.seconds += 600
+        assert whole.wait_s() == HANGING_S
+        assert whole.waits_s() == {"hung": HANGING_S}
+    finally:
+        gate.set()
+
+
+def a_run(name: str) -> Run:
+    return Run(
+        id="lab/1", native_id="1", source="lab", scheduler="slurm", name=safe(name),
+        state=RunState.RUNNING,
+    )  # fmt: skip

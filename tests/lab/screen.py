@@ -20,6 +20,7 @@ KNOWN = frozenset({7, 25, 1000, 1002, 1003, 1004, 1006, 1049, 2004, SYNC})
 """Private modes this terminal knows, besides those that are set."""
 
 _SECOND = 1049
+_AROUND = re.compile("[\u0488\u0489\u1abe\u20dd-\u20e0\u20e2-\u20e4\ua670-\ua672]")
 _QUERY = re.compile(rb"\x1b\[\?(\d+)\$p")
 _QUERY_LENGTH = 12
 
@@ -46,6 +47,10 @@ class _Emulator(pyte.Screen):
             self.buffer.update(self._first)
             self._first = None
             self.restore_cursor()
+
+    def draw(self, data: str) -> None:
+        # pyte drops all that follows a mark around a letter
+        super().draw(data if data.isascii() else _AROUND.sub("", data))
 
     def write_process_input(self, data: str) -> None:
         self._answer(data.encode())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import pytest
+
 from foundry_tui.estate.acts import (
     Cancel,
     Change,
@@ -22,6 +24,7 @@ from foundry_tui.presenters.changes import (
     journal_text,
     preview_text,
     receipts_text,
+    told_in_short,
 )
 from foundry_tui.presenters.page import Style
 from tests.presenters.estate import NOW
@@ -188,3 +191,63 @@ def test_the_journal_is_a_table_that_explains_open_changes() -> None:
 
 def test_an_empty_journal_says_so() -> None:
     assert journal_text((), Style()) == "No change was sent yet: the journal is empty."
+
+
+def change(*receipts: Receipt) -> Change:
+    """A cancel with these receipts."""
+    return Change(id="c-1", act="cancel", status="part", receipts=receipts)
+
+
+def came(number: int, status: ReceiptStatus = ReceiptStatus.DONE, **given: object) -> Receipt:
+    """What came of one run."""
+    return Receipt(target=f"lab/{number}", status=status, **given)  # type: ignore[arg-type]
+
+
+def test_in_short_one_that_was_done_tells_its_turn_and_not_its_name_twice() -> None:
+    one = came(17, before="running", after="cancelled")
+    assert told_in_short("cancel 17", [change(one)], []) == (
+        "cancel 17: done (running -> cancelled)",
+        "good",
+    )
+
+
+def test_in_short_a_submit_tells_what_it_has_made() -> None:
+    one = came(99, ReceiptStatus.ACCEPTED)
+    assert told_in_short("submit train.sh", [change(one)], []) == (
+        "submit train.sh: accepted lab/99",
+        "good",
+    )
+
+
+def test_in_short_what_went_wrong_comes_first_and_is_counted() -> None:
+    bad = [came(n, ReceiptStatus.REFUSED, message=safe("denied")) for n in (1, 2, 3)]
+    words, tone = told_in_short("cancel 5", [change(*bad, came(4)), change(came(5))], [])
+    assert words == "cancel 5: lab/1 refused: denied; 2 more not done; 2 of 5 done"
+    assert tone == "warn"
+
+
+def test_in_short_what_could_not_be_sent_is_told_before_all_else() -> None:
+    failed = ["nothing was sent: lab is down"]
+    assert told_in_short("cancel 2", [], failed) == (
+        "cancel 2: nothing was sent: lab is down",
+        "bad",
+    )
+    words, tone = told_in_short("cancel 2", [change(came(1))], failed)
+    assert words.startswith("cancel 2: nothing was sent: lab is down; done")
+    assert tone == "warn"
+
+
+@pytest.mark.parametrize("status", [ReceiptStatus.UNKNOWN, ReceiptStatus.UNCHANGED])
+def test_in_short_what_is_not_known_or_unchanged_is_not_good(status: ReceiptStatus) -> None:
+    words, tone = told_in_short("hold 1", [change(came(1, status))], [])
+    assert (words, tone) == (f"hold 1: lab/1 {status.value}", "bad")
+
+
+def test_in_short_nothing_of_a_scheduler_drives_the_terminal_and_it_ends() -> None:
+    nasty = safe("\x1b[2J\nsecond line " + "x" * 5000, max_cells=6000)
+    words, _ = told_in_short(
+        "cancel \x1b]0;x\x07", [change(came(1, ReceiptStatus.REFUSED, message=nasty))], []
+    )
+    assert "\x1b" not in words
+    assert "\n" not in words
+    assert len(words) <= 400

@@ -101,13 +101,6 @@ def test_a_damaged_file_is_told_and_set_aside(links: Links, tmp_path: Path, text
     assert "abcdef0123456789.json" in problems[0]
     assert (tmp_path / "links" / "damaged" / path.name).read_text() == text
     assert links.still_open() == (found, ()), "told once"
-
-
-def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
-    (tmp_path / "open").touch()
-    found, (problem,) = Links(tmp_path).still_open()
-    assert found == ()
-    assert "cannot be read: Not a directory" in problem
     assert links.find("abcdef0123456789") is None
 
 
@@ -181,3 +174,10 @@ def test_when_the_last_pass_was_is_shared(links: Links, tmp_path: Path) -> None:
     since = Links(tmp_path / "links").since_pass_s()
     assert since is not None
     assert since < 5
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "open").touch()
+    found, (problem,) = Links(tmp_path).still_open()
+    assert found == ()
+    assert "cannot be read: Not a directory" in problem

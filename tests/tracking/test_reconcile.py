@@ -142,3 +142,11 @@ def test_an_array_ends_with_its_last_task_and_its_worst_code() -> None:
     assert decide(job, R, {}).tags["foundry.reason"] == "failed (2 of 4 tasks)"
     with pytest.raises(ValueError, match="parts"):
         whole(())
+
+
+def test_a_job_out_of_time_has_no_exit_code_of_its_own() -> None:
+    job = Job(state=RunState.TIMEOUT, ended_at=END, exit_code=0)
+    assert decide(job, TrackStatus.RUNNING, {}).tags == {
+        "foundry.reason": "timeout",
+        "foundry.status_source": "scheduler",
+    }

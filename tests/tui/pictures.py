@@ -27,6 +27,8 @@ FOLDER = Path(__file__).parents[2] / "docs" / "screens" / "pictures"
 NOW = datetime(2026, 11, 20, 14, 3, 27, tzinfo=UTC)
 SMALL, LARGE = (80, 24), (200, 50)
 PATIENCE_S = 60.0
+RETRY_S = 28.0
+"""Seconds until a source is asked again; told in steps of ten, so that a slow drawing is alike."""
 
 _IDS = re.compile(r"terminal-\d+-")
 _FONTS = re.compile(r"\s*@font-face \{.*?\}\n", re.DOTALL)
@@ -120,6 +122,7 @@ def site_of(picture: Picture) -> Site:
     sources = build(None, lambda: NOW)
     site.schedulers = {source.name: source for source in sources}
     site.clock = sources[0].now
+    site.waits_s = lambda: dict.fromkeys(site.schedulers, RETRY_S)  # type: ignore[method-assign]
     if picture.unread:
         site.snapshot = _never  # type: ignore[method-assign]
     elif (change := picture.change) is not None:

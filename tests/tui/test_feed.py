@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from foundry_tui.actions.site import Site
 from foundry_tui.estate.run import RunState
@@ -18,8 +19,9 @@ from foundry_tui.estate.source import SourceState
 from foundry_tui.estate.usage import Accounting, Window
 from foundry_tui.schedulers.ports import Unavailable
 from foundry_tui.tui import feed as feeds
+from foundry_tui.tui.app import Foundry
 from foundry_tui.tui.feed import Feed, Seen
-from tests.tui.estates import NOW, Stub, a_run, an_estate, live, saved
+from tests.tui.estates import NOW, Stub, a_run, an_estate, live, on, saved, screen, until
 from tests.tui.opened import alone
 
 PATIENCE_S = 10.0
@@ -240,3 +242,20 @@ def test_a_saved_estate_is_read_once() -> None:
         watched.until(lambda: not feed._thread.is_alive())
         assert watched.seen[-1].fresh
         feed.hurry()
+
+
+def test_the_screens_tell_of_a_reading_that_was_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "FAULT_S", 0.05)
+    site = live(a_stub())
+    site.refresh_s = 0.05
+
+    async def keys(app: Foundry, pilot: Pilot[int]) -> None:
+        def broken() -> Snapshot:
+            raise KeyError("links")
+
+        monkeypatch.setattr(site, "snapshot", broken)
+        await until(pilot, lambda: "the data was not read: KeyError('links')" in screen(app))
+        await pilot.press("2")
+        assert app.is_running
+
+    on(site, keys)

@@ -73,7 +73,7 @@ class RecordPanel(Panel):
 
     def draw(self) -> None:
         """Draw what was answered, in the room there is now."""
-        if not self._answered or not self.is_mounted:
+        if not self._answered:
             return
         lines, tracked = self.query_one("#record", Lines), self._tracked
         self.set_class(not metric_names(tracked), "none")
@@ -92,7 +92,7 @@ class RecordPanel(Panel):
 
     def _later(self, what: str, draw: Callable[[], None]) -> None:
         def once() -> None:
-            if self.is_mounted:
+            if self.is_attached and self.screen.is_mounted:
                 draw()
 
         self.foundry.pacer.paint(f"{what} {self._run.id if self._run else ''}", once)

@@ -54,7 +54,7 @@ class RunPlace(OnRun):
         self._run: Run | None = None
         self._inspection: look.Inspection | None = None
         self._why: look.Why | None = None
-        self._asked = False
+        self._asked_in: RunState | None = None
         self._timer: Timer | None = None
 
     def name_here(self) -> str:
@@ -139,8 +139,9 @@ class RunPlace(OnRun):
             self.focus_body()
         held = () if run is None else held_gpus(run, seen.snapshot.gpus)
         self.query_one("#main", GridTable).show(held, seen.now, gpu_rows(seen.runs))
-        if run is not None and not self._asked:
-            self._asked = True
+        if run is not None and run.state is not self._asked_in:
+            # Anew in every state: what a run wrote and logged last comes after the last look at it.
+            self._asked_in = run.state
             self._ask(seen, run)
 
     def title_of(self, table: GridTable[object]) -> str:

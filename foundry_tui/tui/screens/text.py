@@ -132,10 +132,13 @@ class LogPage(Page):
         self._timer = self.set_interval(FOLLOW_S, self._follow)
 
     def draw(self, seen: Seen) -> None:
-        self.run_shown = next((r for r in seen.runs if r.id == self.run_shown.id), self.run_shown)
+        before = self.run_shown
+        self.run_shown = next((r for r in seen.runs if r.id == before.id), before)
         if self._told is None:
             self.head((" · reading …", "dim"))
             self.do_refresh()
+        elif self.run_shown.state is not before.state:
+            self.do_refresh()  # what a run wrote last comes after the last look at it
 
     def _follow(self) -> None:
         if self.is_current and not self.foundry.paused and self.run_shown.state in LIVE:
