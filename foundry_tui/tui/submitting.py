@@ -139,7 +139,7 @@ class Submitting:
         def hold(prepared: Prepared) -> None:
             self._hold(draft, prepared)
 
-        app.work_on("prepare", lambda: drafts.prepare(site, draft, unlinked=True), hold)
+        app.work_on("prepare-unlinked", lambda: drafts.prepare(site, draft, unlinked=True), hold)
 
     # -- afterwards
 

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
+import time
 import unicodedata
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tests.lab.daemons import LabError
 from tests.lab.terminal import Terminal
 from tests.stories.conftest import FOUNDRY
 
@@ -83,11 +89,34 @@ class Seat(Terminal):
             return self.wait_for(shows, within_s)
         return self.until(shows, f"what {keys!r} does", within_s)
 
+    def walk(self, *keys: str) -> None:
+        """Press keys; an empty one stands for a look at what they did.
+
+        Escape is given time of its own: with the next byte it would be that key with alt.
+        """
+        for key in keys:
+            if key:
+                self.press(key)
+            if key in ("", "escape"):
+                self.settle(0.15)
+
     def key_s(self) -> float:
         """Seconds until a key is answered on the screen: that of the filter, then taken back."""
         seconds = self.do("/", lambda: self.last.startswith("/"))
         self.do("escape", lambda: not self.last.startswith("/"))
         return seconds
+
+    def refreshed(self, holds: Callable[[], bool], what: str, within_s: float = 40.0) -> None:
+        """Press r, as somebody does who cannot wait, until something is shown."""
+        end = time.monotonic() + within_s
+        while True:
+            self.press("r")
+            try:
+                self.until(holds, what, 1.5)
+                return
+            except LabError:
+                if time.monotonic() > end:
+                    raise
 
     def filter(self, text: str) -> None:
         """Filter the list that is shown, by this alone."""
@@ -137,3 +166,64 @@ class Seat(Terminal):
             for at, char in enumerate(text)
             if unicodedata.category(char) in FORBIDDEN
         ]
+
+
+class Gate:
+    """A way to a tracking server that can be shut, in a thread of its own.
+
+    `shut` answers instead of the server: a status with a text, or `HANGS`. `bend` changes what
+    the server answers to a GET.
+    """
+
+    HANGS = 0
+
+    def __init__(self, url: str) -> None:
+        self.shut: tuple[int, str] | None = None
+        self.bend: Callable[[bytes], bytes] = lambda data: data
+        self.asked = 0
+        self._open = threading.Event()
+        gate = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                gate._answer(self, url, None)
+
+            def do_POST(self) -> None:
+                gate._answer(self, url, self.rfile.read(int(self.headers["Content-Length"])))
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def _answer(self, handler: BaseHTTPRequestHandler, url: str, body: bytes | None) -> None:
+        self.asked += 1
+        if self.shut is not None and self.shut[0] == self.HANGS:
+            self._open.wait()
+            return
+        code, data, kind = self._passed_on(url + handler.path, body)
+        handler.send_response(code)
+        handler.send_header("Content-Type", kind)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    def _passed_on(self, url: str, body: bytes | None) -> tuple[int, bytes, str]:
+        if self.shut is not None:
+            return self.shut[0], self.shut[1].encode(), "text/plain"
+        asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(asked, timeout=30) as answer:
+                data = answer.read()
+                return answer.status, self.bend(data) if body is None else data, "application/json"
+        except urllib.error.HTTPError as error:
+            return error.code, error.read(), "application/json"
+
+    def close(self) -> None:
+        """Answer nothing any more."""
+        self._open.set()
+        self._server.shutdown()
+        self._server.server_close()

@@ -116,4 +116,5 @@ class Doctor(Place):
             lines += [[], [(" looking … (a source that does not answer takes its time)", "dim")]]
         else:
             lines += checklist(self.shown(self._checked), width)
-        self.query_one("#main", Lines).put(lines)
+        for reader in self.query("#main").results(Lines):  # none when the place is going
+            reader.put(lines)

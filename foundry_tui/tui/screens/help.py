@@ -35,8 +35,8 @@ class Help(Place):
 
     def _draw(self) -> None:
         if self.size.width and self.is_mounted:
-            reader = self.query_one("#main", Lines)
-            reader.put(help_lines(self._of, self.size.width, self._searched))
+            for reader in self.query("#main").results(Lines):  # none when the place is going
+                reader.put(help_lines(self._of, self.size.width, self._searched))
 
     def _search(self, text: str) -> None:
         self._searched = text
