@@ -11,8 +11,8 @@ import pytest
 
 from foundry_tui.estate.node import NodeState
 from foundry_tui.estate.queue import Queue
-from foundry_tui.estate.run import Request, RunState
-from foundry_tui.estate.text import SafeText
+from foundry_tui.estate.run import Request, Run, RunState
+from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.presenters import csvout, tables
 from foundry_tui.presenters.filterable import gpu_fields, node_fields, queue_fields, run_fields
 from foundry_tui.presenters.rows import (
@@ -20,6 +20,7 @@ from foundry_tui.presenters.rows import (
     RUN_ROWS,
     Rows,
     gpu_rows,
+    live_first,
     node_rows,
     queue_rows,
     sort_letters,
@@ -189,3 +190,27 @@ def test_time_goes_on_with_the_clock() -> None:
     assert RUN_ROWS.columns[time].order(waiting, NOW) == 10
     assert RUN_ROWS.columns[time].order(waiting, NOW + timedelta(seconds=5)) == 15
     assert RUN_ROWS.get(waiting, NOW + timedelta(seconds=5))("age_s") == 15
+
+
+def test_a_list_of_runs_begins_with_what_can_still_change() -> None:
+    def made(native: str, state: RunState, ended_h: int | None = None) -> Run:
+        ended = None if ended_h is None else NOW - timedelta(hours=ended_h)
+        return Run(
+            id=f"lab/{native}",
+            native_id=native,
+            source="lab",
+            scheduler="slurm",
+            name=safe(native),
+            state=state,
+            ended_at=ended,
+        )
+
+    given = [
+        made("1", RunState.FAILED, 5),
+        made("2", RunState.PENDING),
+        made("3", RunState.COMPLETED, 1),
+        made("4", RunState.RUNNING),
+        made("5", RunState.PENDING),
+        made("6", RunState.UNKNOWN),
+    ]
+    assert [r.native_id for r in live_first(given)] == ["4", "2", "5", "3", "1", "6"]

@@ -3,7 +3,7 @@
 from foundry_tui.presenters.rows.devices import gpu_rows, node_rows
 from foundry_tui.presenters.rows.model import GLYPH_TONES, GridColumn, Rows, Tone, sort_letters
 from foundry_tui.presenters.rows.queues import queue_rows
-from foundry_tui.presenters.rows.runs import RUN_ROWS
+from foundry_tui.presenters.rows.runs import RUN_ROWS, live_first
 
 __all__ = [
     "GLYPH_TONES",
@@ -12,6 +12,7 @@ __all__ = [
     "Rows",
     "Tone",
     "gpu_rows",
+    "live_first",
     "node_rows",
     "queue_rows",
     "sort_letters",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
@@ -99,6 +100,23 @@ _COLUMNS: tuple[GridColumn[Run], ...] = (
     GridColumn(id="priority", column=RUN_COLUMNS[12], order=lambda r, _: r.priority),
     GridColumn(id="source", column=RUN_COLUMNS[13], order=lambda r, _: folded(r.source)),
 )
+
+
+def live_first(runs: Iterable[Run]) -> list[Run]:
+    """Runs as a list of them begins: what holds GPUs, what waits, then what ended, the last first.
+
+    Within the first two the order of the sources is kept, which for waiting runs is the queue's.
+    """
+
+    def place(run: Run) -> tuple[int, float]:
+        if run.state in HOLDING:
+            return 0, 0.0
+        if run.state is RunState.PENDING:
+            return 1, 0.0
+        return 2, -run.ended_at.timestamp() if run.ended_at is not None else 0.0
+
+    return sorted(runs, key=place)
+
 
 RUN_ROWS: Rows[Run] = Rows(
     noun="run",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from foundry_tui.presenters.rows import RUN_ROWS
+from foundry_tui.presenters.rows import RUN_ROWS, live_first
 from foundry_tui.presenters.runpanel import run_lines
 from foundry_tui.tui.feed import Seen
 from foundry_tui.tui.screens.onrun import OnRun
@@ -39,7 +39,7 @@ class Runs(OnRun):
             yield Panel(Lines(id="detail"), id="side")
 
     def fill(self, seen: Seen) -> None:
-        self.table.show(seen.runs, seen.now)
+        self.table.show(live_first(seen.runs), seen.now)
 
     def draw_beside(self, seen: Seen) -> None:
         if not self.has_class("wide"):
