@@ -21,6 +21,7 @@ from foundry_tui.actions.site import Options, Site
 from foundry_tui.config.model import Config
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.source import SourceState
+from foundry_tui.estate.usage import Accounting, Window
 from foundry_tui.schedulers.simulated import build
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screens" / "pictures"
@@ -127,8 +128,15 @@ def site_of(picture: Picture) -> Site:
         site.snapshot = _never  # type: ignore[method-assign]
     elif (change := picture.change) is not None:
         seen = change(site.snapshot())
+        if not seen.runs:
+            for source in sources:
+                source.accounting = _none_ended  # type: ignore[method-assign]
         site.snapshot = lambda: seen  # type: ignore[method-assign]
     return site
+
+
+def _none_ended(window: Window, *, users: tuple[str, ...] | None = None) -> Accounting:
+    return Accounting(window=window, records=(), rejects=())
 
 
 def _never() -> Snapshot:
