@@ -18,7 +18,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from foundry_tui.config.sources import (
+    KubernetesConfig,
+    MlflowConfig,
+    RunaiConfig,
+    SlurmConfig,
+    SourceConfig,
+    TelemetryConfig,
+    about,
+)
 
 NOT_YET = "This version does not read it."
 """Said of sources that can be written into the file early; loading warns of each."""
@@ -27,158 +36,17 @@ REFRESH_FLOOR_S = 10.0
 """Seconds: no scheduler is polled more often, however many screens are open."""
 
 
-def _about(doc: str, **more: object) -> dict[str, Any]:
-    return {"doc": doc, **more}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlurmConfig:
-    """One Slurm cluster."""
-
-    name: str
-    conf: Path | None = field(
-        default=None,
-        metadata=_about(
-            "The cluster's slurm.conf; without it Slurm finds its own.",
-            example="/etc/slurm/slurm.conf",
-        ),
-    )
-    bin: Path | None = field(
-        default=None,
-        metadata=_about(
-            "Folder of squeue, scontrol and the others; without it the PATH.",
-            example="/opt/slurm/bin",
-        ),
-    )
-    timeout_s: float = field(
-        default=12.0,
-        metadata=_about(
-            "Seconds that one Slurm command may take. Slurm itself gives up after its "
-            "MessageTimeout, 10 s by default, and then says why; a shorter time hides that.",
-            least=1.0,
-            most=600.0,
-        ),
-    )
-    read: str = field(
-        default="text",
-        metadata=_about(
-            "How jobs are read: text columns (cheapest), json, or pyslurm (extra `slurm`).",
-            choices=("text", "json", "pyslurm"),
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunaiConfig:
-    """One Run:ai tenant. Its credential is read by `config.secrets`."""
-
-    name: str
-    url: str = field(
-        metadata=_about(
-            "Address of the Run:ai control plane.", example="https://runai.example.org", url=True
-        )
-    )
-    credential_file: Path | None = field(
-        default=None,
-        metadata=_about(
-            "File with the credential; mode 0600 and yours, or it is not read.",
-            example="~/.config/foundry/runai.credential",
-            private=True,
-        ),
-    )
-    credential_env: str | None = field(
-        default=None,
-        metadata=_about(
-            "Environment variable with the credential, where there is no credential_file.",
-            example="RUNAI_CREDENTIAL",
-            private=True,
-        ),
-    )
-    credential_command: tuple[str, ...] = field(
-        default=(),
-        metadata=_about(
-            "Command that prints the credential, where there is neither of the two above.",
-            example=("pass", "show", "runai"),
-            private=True,
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KubernetesConfig:
-    """One Kubernetes cluster that runs KAI."""
-
-    name: str
-    context: str | None = field(
-        default=None,
-        metadata=_about(
-            "Context of the kubeconfig; without it the current one.", example="gpu-cluster"
-        ),
-    )
-    kubeconfig: Path | None = field(
-        default=None,
-        metadata=_about(
-            "The kubeconfig; without it $KUBECONFIG, else ~/.kube/config.",
-            example="~/.kube/config",
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TelemetryConfig:
-    """One source of GPU readings."""
-
-    name: str
-    kind: str = field(
-        metadata=_about(
-            "nvml: the GPUs of this host; agents: one agent per node; prometheus: a server.",
-            example="prometheus",
-            choices=("nvml", "agents", "prometheus"),
-        )
-    )
-    url: str | None = field(
-        default=None,
-        metadata=_about(
-            "Address of the Prometheus server, or of an agent with {node} for the node's name.",
-            example="http://prometheus.example.org:9090",
-            url=True,
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MlflowConfig:
-    """One MLflow tracking server."""
-
-    name: str
-    url: str = field(
-        metadata=_about(
-            "Address of the tracking server.", example="https://mlflow.example.org", url=True
-        )
-    )
-    experiment: str | None = field(
-        default=None,
-        metadata=_about(
-            "Experiment of the runs whose script and submit name none; without it Default.",
-            example="llama-ft",
-        ),
-    )
-
-
-SourceConfig = SlurmConfig | RunaiConfig | KubernetesConfig | TelemetryConfig | MlflowConfig
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervals:
     """How often sources are read."""
 
     refresh_s: float = field(
         default=30.0,
-        metadata=_about("Seconds between two reads of runs and nodes.", floor=REFRESH_FLOOR_S),
+        metadata=about("Seconds between two reads of runs and nodes.", floor=REFRESH_FLOOR_S),
     )
     slow_s: float = field(
         default=300.0,
-        metadata=_about(
+        metadata=about(
             "Seconds between two reads of partitions, QOS, shares and accounting.",
             floor=REFRESH_FLOOR_S,
         ),
@@ -191,7 +59,7 @@ class Thresholds:
 
     idle_util_pct: float = field(
         default=1.0,
-        metadata=_about(
+        metadata=about(
             "A GPU at or below this utilisation, in per cent, counts as idle.",
             least=0.0,
             most=100.0,
@@ -199,11 +67,11 @@ class Thresholds:
     )
     idle_after_s: float = field(
         default=1800.0,
-        metadata=_about("Seconds for which a GPU must be idle before it is shown so.", least=0.0),
+        metadata=about("Seconds for which a GPU must be idle before it is shown so.", least=0.0),
     )
     slow_after_s: float = field(
         default=5.0,
-        metadata=_about("A source that answers later than this many seconds is slow.", least=0.0),
+        metadata=about("A source that answers later than this many seconds is slow.", least=0.0),
     )
 
 
@@ -213,7 +81,7 @@ class Screens:
 
     theme: str = field(
         default="terminal",
-        metadata=_about(
+        metadata=about(
             "Colours: terminal takes the terminal's own 16, mono takes none; the two others are "
             "told apart by colour-blind eyes too.",
             choices=("terminal", "foundry-dark", "foundry-light", "mono"),
@@ -221,15 +89,15 @@ class Screens:
     )
     ascii: bool = field(
         default=False,
-        metadata=_about("Draw with ASCII only; as --ascii does, and TERM=linux by itself."),
+        metadata=about("Draw with ASCII only; as --ascii does, and TERM=linux by itself."),
     )
     mouse: bool = field(
         default=True,
-        metadata=_about("Take the mouse; false leaves it to the terminal, which then selects."),
+        metadata=about("Take the mouse; false leaves it to the terminal, which then selects."),
     )
     hold_s: float = field(
         default=10.0,
-        metadata=_about(
+        metadata=about(
             "Seconds for which a confirmed change is held before it is sent, so that the undo key "
             "takes it back; 0 sends at once.",
             least=0.0,
@@ -243,62 +111,62 @@ class Config:
     """Everything that can be configured. The defaults are what holds without a file."""
 
     read_only: bool = field(
-        default=False, metadata=_about("Never change anything; every act is refused.")
+        default=False, metadata=about("Never change anything; every act is refused.")
     )
     state_dir: Path | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             "Folder of the journal; without it $XDG_STATE_HOME/foundry.",
             example="~/.local/state/foundry",
         ),
     )
     cache_dir: Path | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             "Folder of the last good snapshots, on a local disk; "
             "without it $XDG_RUNTIME_DIR/foundry.",
             example="/var/tmp/foundry-cache",
         ),
     )
     intervals: Intervals = field(
-        default_factory=Intervals, metadata=_about("How often sources are read.")
+        default_factory=Intervals, metadata=about("How often sources are read.")
     )
     thresholds: Thresholds = field(
-        default_factory=Thresholds, metadata=_about("Where a value becomes worth a remark.")
+        default_factory=Thresholds, metadata=about("Where a value becomes worth a remark.")
     )
     screens: Screens = field(
-        default_factory=Screens, metadata=_about("How the screens look and behave.")
+        default_factory=Screens, metadata=about("How the screens look and behave.")
     )
     keys: tuple[tuple[str, str], ...] = field(
         default=(),
-        metadata=_about(
+        metadata=about(
             "Keys of the screens, by the id of the action; `foundry keys` lists ids and keys.",
             pairs="help",
             example="f1",
         ),
     )
     slurm: tuple[SlurmConfig, ...] = field(
-        default=(), metadata=_about("A Slurm cluster; one table each.", named="alpha")
+        default=(), metadata=about("A Slurm cluster; one table each.", named="alpha")
     )
     runai: tuple[RunaiConfig, ...] = field(
         default=(),
-        metadata=_about(f"A Run:ai tenant; one table each. {NOT_YET}", named="tenant", unread=True),
+        metadata=about("A Run:ai tenant; one table each.", named="tenant"),
     )
     kubernetes: tuple[KubernetesConfig, ...] = field(
         default=(),
-        metadata=_about(
-            f"A Kubernetes cluster with KAI; one table each. {NOT_YET}", named="kai", unread=True
+        metadata=about(
+            "A Kubernetes cluster with KAI; one table each (extra `runai`).", named="kai"
         ),
     )
     telemetry: tuple[TelemetryConfig, ...] = field(
         default=(),
-        metadata=_about(
+        metadata=about(
             f"A source of GPU readings; one table each. {NOT_YET}", named="gpus", unread=True
         ),
     )
     mlflow: tuple[MlflowConfig, ...] = field(
         default=(),
-        metadata=_about(
+        metadata=about(
             "An MLflow tracking server; the first is used, before $MLFLOW_TRACKING_URI.",
             named="lab",
         ),

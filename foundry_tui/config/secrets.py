@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from foundry_tui.config.model import RunaiConfig
 from foundry_tui.config.owned import OTHERS_ANY, open_own
+from foundry_tui.config.sources import RunaiConfig
 from foundry_tui.estate.text import safe
 from foundry_tui.process import ProcessError, run
 

@@ -12,7 +12,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from foundry_tui.config.errors import ConfigError
-from foundry_tui.config.model import Config, TelemetryConfig
+from foundry_tui.config.model import Config
+from foundry_tui.config.sources import TelemetryConfig
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A source's name. No slash: a run's id is `source/native`."""

@@ -15,7 +15,8 @@ class Queue:
 
     `quota_gpu_milli` is what the queue deserves, `limit_gpu_milli` what it can never exceed,
     `allocated_gpu_milli` what its running runs hold and `requested_gpu_milli` what its waiting
-    runs ask for. `running` and `waiting` count tasks: an array of 10,000 waiting tasks is 10,000.
+    runs ask for. `over_quota_weight` is its part of the surplus against its sisters' weights.
+    `running` and `waiting` count tasks: an array of 10,000 waiting tasks is 10,000.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Queue:
     oldest_wait_s: float | None = None
     default: bool = False
     priority: int | None = None
+    over_quota_weight: float | None = None
+    allocated_non_preemptible_gpu_milli: int | None = None
     time_limit_s: int | None = None
     max_nodes: int | None = None
     accounts: tuple[str, ...] | None = None

@@ -12,7 +12,8 @@ import pytest
 from foundry_tui.actions import act, link, track
 from foundry_tui.actions.errors import ActionError, SourceMissing, WrongUse
 from foundry_tui.actions.site import Options, Site, utc_now
-from foundry_tui.config.model import Config, MlflowConfig
+from foundry_tui.config.model import Config
+from foundry_tui.config.sources import MlflowConfig
 from foundry_tui.estate.acts import Change, Preview, Receipt, ReceiptStatus, Submit
 from foundry_tui.estate.run import RunState
 from foundry_tui.schedulers.ports import Unavailable

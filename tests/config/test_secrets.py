@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui.config.model import RunaiConfig
 from foundry_tui.config.secrets import (
     MAX_BYTES,
     Secret,
@@ -23,6 +22,7 @@ from foundry_tui.config.secrets import (
     from_env,
     from_file,
 )
+from foundry_tui.config.sources import RunaiConfig
 
 VALUE = "s3cret-value"
 

@@ -9,7 +9,7 @@ import os
 import pytest
 
 VARIABLE = "FOUNDRY_REQUIRE"
-COMPONENTS = frozenset({"slurm", "nvml-stub", "mlflow", "tmux", "kubernetes", "kai"})
+COMPONENTS = frozenset({"slurm", "nvml-stub", "mlflow", "tmux", "kubernetes", "kai", "runapy"})
 
 
 def required() -> frozenset[str]:

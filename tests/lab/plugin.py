@@ -10,6 +10,8 @@ import pytest
 from tests.lab import mlflow
 from tests.lab.components import require, required
 from tests.lab.daemons import LabError
+from tests.lab.kube import build as kube_build
+from tests.lab.kube.cluster import KubeLab
 from tests.lab.slurm import SlurmLab
 
 
@@ -19,12 +21,14 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a real component, before `-m slurm` or `-m mlflow` selects."""
+    """Mark what uses a real component, before `-m slurm` and the like select."""
     for item in items:
         if "slurm_lab" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slurm)
         if "mlflow_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.mlflow)
+        if "kube_lab" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.kubernetes)
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +66,28 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.M
         server.stop()
         return
     require("mlflow", f"the server did not start: {failure}")
+
+
+@pytest.fixture(scope="session")
+def kube_lab() -> Iterator[KubeLab]:
+    """The running Kubernetes with KAI, in whatever state the last test left it."""
+    require("kubernetes", kube_build.missing())
+    try:
+        lab = KubeLab.start(new_lab_folder())
+    except LabError as error:
+        failure = str(error)
+    else:
+        yield lab
+        lab.stop()
+        return
+    require("kubernetes", f"the lab did not start: {failure}")
+
+
+@pytest.fixture
+def kube(kube_lab: KubeLab) -> KubeLab:
+    """The running Kubernetes with no workload, two nodes of 12 GPUs and two queues of 4."""
+    kube_lab.reset()
+    return kube_lab
 
 
 def new_lab_folder() -> Path:

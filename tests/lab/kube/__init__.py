@@ -1,0 +1,1 @@
+"""A real Kubernetes with KAI-Scheduler on loopback, and a fake kubelet for its nodes."""
