@@ -35,6 +35,9 @@ RUN_ACTS: dict[str, Callable[[str, tuple[str, ...]], Act]] = {
     "requeue": lambda source, runs: Requeue(source=source, runs=runs),
 }
 
+SPECS = (".yaml", ".yml", ".toml")
+"""How the name of a job spec ends. A file that begins with `#!` is a script all the same."""
+
 MAX_READ_BYTES = 64 << 20
 """A script file larger than this is not even read."""
 
@@ -212,34 +215,56 @@ def prepare_submit(
     *,
     experiment: str | None = None,
     unlinked: bool = False,
+    sends: bool = True,
 ) -> Prepared:
-    """A submit of a batch script with options as `sbatch` takes them. Nothing is sent.
+    """A submit of a job spec, or of a batch script with options as `sbatch` takes them.
 
-    Unless it is to be `unlinked`, it will be linked to a record in `experiment`, or in the one that
-    the script or the configuration names.
+    Nothing is sent; `sends` says that it is meant to be. Unless it is to be `unlinked`, it will be
+    linked to a record in `experiment`, or in the one that the spec, the script or the configuration
+    names.
 
     Raises:
-        WrongUse: the script cannot be read, or a directive of it cannot be understood.
-        ActionError: read-only.
+        WrongUse: the file cannot be read, or something in it cannot be understood.
+        ActionError: it is meant to be sent, and that is not possible here.
     """
-    _may_change(site, "submit")
-    name = source or _default_source(site)
+    if sends:
+        _may_change(site, "submit")
+    notes: tuple[str, ...] = ()
     try:
         path, data = read_script(script)
-        act = Submit(
-            source=name,
-            script=data,
-            script_name=path,
-            options=options,
-            script_args=script_args,
-            work_dir=str(Path.cwd()),
-        )
+        if path.lower().endswith(SPECS) and not data.startswith(b"#!"):
+            act, named, notes = _from_spec(site, source, path, data, (*options, *script_args))
+            experiment = experiment or named
+        else:
+            act = Submit(
+                source=source or _default_source(site),
+                script=data,
+                script_name=path,
+                options=options,
+                script_args=script_args,
+                work_dir=str(Path.cwd()),
+            )
         plan = link.plan(site, act, experiment, unlinked=unlinked)
-        act = replace(act, environment=link.previewed(site, plan))
-        prepared = _prepared(site, name, act, ())
-        return replace(prepared, experiment=plan.experiment, notes=plan.notes)
+        act = replace(act, environment=link.joined(act.environment, link.previewed(site, plan)))
+        prepared = _prepared(site, act.source, act, ())
+        return replace(prepared, experiment=plan.experiment, notes=(*notes, *plan.notes))
     except DirectiveError as error:
         raise WrongUse(f"submit: {error}") from error
+
+
+def _from_spec(
+    site: Site, source: str | None, path: str, data: bytes, words: tuple[str, ...]
+) -> tuple[Submit, str | None, tuple[str, ...]]:
+    """The submit of a spec, the experiment that it names, and notes."""
+    from foundry_tui.actions import spec
+
+    if words:
+        raise WrongUse(
+            f"submit: {words[0]!r} beside a job spec: it says everything itself; native options "
+            "stand in it under `options`, and arguments in its `command`"
+        )
+    asked = spec.asked(site, source, path, data)
+    return asked.submit, asked.experiment, asked.notes
 
 
 def _default_source(site: Site) -> str:

@@ -55,7 +55,7 @@ def prepare(site: Site, draft: Draft, *, unlinked: bool = False) -> act.Prepared
         ActionError: as `act.prepare_submit`.
     """
     if not draft.script.strip():
-        raise WrongUse("script: give the path of a batch script")
+        raise WrongUse("script: give the path of a batch script or of a job spec")
     options, arguments = _words("options", draft.options), _words("arguments", draft.arguments)
     return act.prepare_submit(
         site, draft.source or None, options, draft.script.strip(), arguments, unlinked=unlinked

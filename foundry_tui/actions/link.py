@@ -102,6 +102,14 @@ def _check(what: str, name: str) -> None:
         raise WrongUse(f"{what} {str(shown)!r}: a name has 1 to 500 characters of UTF-8")
 
 
+def joined(
+    asked: tuple[tuple[str, str], ...], ours: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """The variables that a submit asks for, and those that link it, which are stronger."""
+    names = {name for name, _ in ours}
+    return (*(pair for pair in asked if pair[0] not in names), *ours)
+
+
 def previewed(site: Site, plan: Plan) -> tuple[tuple[str, str], ...]:
     """The variables that the run will get, as far as they are known before there is a record."""
     tracker = site.tracker
@@ -157,7 +165,8 @@ def send(site: Site, prepared: Prepared, carry_out: Callable[[Site, Prepared], C
     )
     _must_keep(site, link)
     given = _environment(tracker, experiment, record.run_id, record.experiment_id)
-    sent = replace(prepared, preview=_again(site, prepared, replace(act, environment=given)))
+    whole = joined(act.environment, given)
+    sent = replace(prepared, preview=_again(site, prepared, replace(act, environment=whole)))
     try:
         change = carry_out(site, sent)
     except carry.Unsettled:
@@ -220,7 +229,11 @@ def _keep(site: Site, link: Link) -> None:
 
 def _name(act: Submit) -> str:
     """The name of the record: that of the job."""
-    return parse(act.script, act.options).get("job-name") or Path(act.script_name).name
+    with suppress(DirectiveError):  # options of another scheduler, which has taken them
+        found = parse(act.script, act.options)
+        if name := found.get("job-name") or found.get("name"):
+            return name
+    return Path(act.script_name).name
 
 
 def _tags(site: Site, prepared: Prepared, act: Submit) -> dict[str, str]:

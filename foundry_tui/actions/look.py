@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from foundry_tui.actions.site import Scheduler, Site
 from foundry_tui.actions.track import Tracked, filled, record
-from foundry_tui.actions.tracker import NONE_SET
 from foundry_tui.estate.acts import Act, ChangeRun, Release
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import LIVE, Request, Run, run_id
 from foundry_tui.estate.snapshot import Snapshot
-from foundry_tui.estate.text import SafeText, safe
+from foundry_tui.estate.text import SafeText
 from foundry_tui.estate.usage import UsageRecord, Window
-from foundry_tui.schedulers.ports import Log, Probe, SchedulerActor, SchedulerError
+from foundry_tui.schedulers.ports import Log, SchedulerActor, SchedulerError
 
 if TYPE_CHECKING:
     from foundry_tui.explain.choose import Explanation
@@ -42,40 +41,6 @@ class Why:
     run: Run
     explanation: Explanation
     command: tuple[str, ...] | None
-
-
-def doctor(site: Site) -> tuple[tuple[str, str, tuple[Probe, ...]], ...]:
-    """Per source its name, its kind and what was found of it."""
-    found = [(s.name, s.kind, s.probe()) for s in site.schedulers.values()]
-    if site.mode == "demo" and not site.options.demo:
-        from foundry_tui.schedulers.slurm.commands import Commands
-        from foundry_tui.schedulers.slurm.probe import probe
-
-        found.insert(0, ("slurm", "slurm", probe(Commands())))
-    if site.mode != "saved":
-        found.append(_tracking(site))
-        what, state, words, mend = site.nvml.probe()
-        found.append(
-            ("nvml", "telemetry", (Probe(what=what, state=state, found=words, mend=mend),))
-        )
-    return tuple(found)
-
-
-def _tracking(site: Site) -> tuple[str, str, tuple[Probe, ...]]:
-    """What is found of the tracking server."""
-    tracker = site.tracker
-    if tracker is None:
-        unset = site.untracked == NONE_SET
-        none = Probe(
-            what="mlflow",
-            state="missing" if unset else "broken",
-            found=safe(site.untracked, max_cells=400),
-            mend="foundry tracking up" if unset else None,
-        )
-        return ("mlflow", "mlflow", (none,))
-    lines = tracker.probe()
-    told = (Probe(what=f.what, state=f.state, found=f.found, mend=f.mend) for f in lines)
-    return (tracker.name, "mlflow", tuple(told))
 
 
 def with_finished(

@@ -21,7 +21,7 @@ SHORTEST_PREFIX = 6
 """Letters of a workload's uuid that must be given at least."""
 
 
-def compiled(where: str | None, fields: Mapping[str, Field], me: str) -> Filter | None:
+def compiled(where: str | None, fields: Mapping[str, Field], me: frozenset[str]) -> Filter | None:
     """The filter of `--where`.
 
     Raises:

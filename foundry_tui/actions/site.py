@@ -161,13 +161,16 @@ class Site:
             self._tracker = find(self)
         return self._tracker
 
-    def snapshot(self) -> Snapshot:
-        """The estate now, or as it was saved; the user's runs with the ids of their records."""
+    def snapshot(self, patience_s: float | None = None) -> Snapshot:
+        """The estate now, or as it was saved; the user's runs with the ids of their records.
+
+        `patience_s` is that of `Collector.collect`.
+        """
         if self.saved is not None:
             return self.saved
         from foundry_tui.actions.track import filled, follow
 
-        whole = self.collector.collect()
+        whole = self.collector.collect(patience_s=patience_s)
         if self._readings:
             # Not with the first reading: a one-shot command ends before a pass could.
             follow(self, whole)
@@ -205,10 +208,9 @@ class Site:
         return snapshot
 
     def user(self, source: str) -> str:
-        """Who acts on a source: the user of this process, in the demo the simulated one."""
-        if self.mode == "demo" and source in self.schedulers:
-            return self.schedulers[source].rights().user
-        return user_name()
+        """Who acts on a source: the user of this process, unless the source knows another."""
+        scheduler = self.schedulers.get(source)
+        return user_name() if scheduler is None else scheduler.user() or user_name()
 
     @property
     def unasked(self) -> bool:
@@ -216,8 +218,13 @@ class Site:
         return self.mode == "demo" and not self.options.demo
 
     @property
-    def me(self) -> str:
-        """What `user=me` means in a filter."""
+    def me(self) -> frozenset[str]:
+        """The user's names, one for each way of logging in: what `user=me` means in a filter."""
+        return frozenset(self.user(name) for name in self.schedulers) or frozenset({user_name()})
+
+    @property
+    def user_shown(self) -> str:
+        """The user's name on the first source, for the header."""
         return next((self.user(name) for name in self.schedulers), user_name())
 
     def scheduler(self, name: str) -> Scheduler:
@@ -290,9 +297,11 @@ def read_estate(path: Path) -> Snapshot:
 
 
 def _live(config: Config, clock: Callable[[], datetime]) -> dict[str, Scheduler]:
+    """Every configured scheduler; the Slurm of this host is looked for only where none is."""
     from foundry_tui.schedulers.slurm import adapter
 
     found: dict[str, Scheduler] = {}
+    intervals, slow_after_s = config.intervals, float(config.thresholds.slow_after_s)
     for source in config.slurm:
         found[source.name] = adapter.SlurmAdapter(
             source.name,
@@ -300,12 +309,28 @@ def _live(config: Config, clock: Callable[[], datetime]) -> dict[str, Scheduler]
             folder=str(source.bin) if source.bin else None,
             timeout_s=float(source.timeout_s),
             read=source.read,
-            slow_s=float(config.intervals.slow_s),
-            slow_after_s=float(config.thresholds.slow_after_s),
+            slow_s=float(intervals.slow_s),
+            slow_after_s=slow_after_s,
             clock=clock,
         )
     if not found and (one := adapter.discover(clock)) is not None:
         found[one.name] = one
+    if config.runai:
+        from foundry_tui.schedulers.runai.adapter import RunaiAdapter
+
+        for tenant in config.runai:
+            found[tenant.name] = RunaiAdapter(
+                tenant,
+                env=os.environ,
+                clock=clock,
+                slow_s=float(intervals.slow_s),
+                slow_after_s=slow_after_s,
+            )
+    if config.kubernetes:
+        from foundry_tui.schedulers.kai.adapter import KaiAdapter
+
+        for cluster in config.kubernetes:
+            found[cluster.name] = KaiAdapter(cluster, clock=clock, slow_after_s=slow_after_s)
     return found
 
 

@@ -52,10 +52,17 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="submit",
         title="Submit",
-        help="Submit a batch script, unchanged, with options as `sbatch` takes them.",
+        help="Submit a portable job spec, or a batch script, unchanged, with options as `sbatch` "
+        "takes them.",
         scope="run",
         risk="change",
         keys=("n",),
+    ),
+    Action(
+        id="render",
+        title="Render",
+        help="Exactly what a submit of a job spec or a batch script would send; nothing is sent.",
+        scope="run",
     ),
     Action(
         id="cancel",

@@ -31,6 +31,7 @@ from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.ports import SchedulerActor, SchedulerError, Unavailable
 from foundry_tui.store.journal import OPEN, Journal, JournalError, Record, Who, new_change_id
+from foundry_tui.tracking.link import VARIABLES
 
 
 class Unsettled(Unavailable):
@@ -138,15 +139,19 @@ def carry_out(
 
 
 def digest(act: Act) -> str | None:
-    """What makes two submits the same: script, options, arguments and folder.
+    """What makes two submits the same: script, options, arguments, folder and environment.
 
-    Not the `environment` that we add: each try gets a tracking record of its own, and the first try
-    has to be found all the same.
+    Not the part of the environment that links it: each try gets a tracking record of its own, and
+    the first try has to be found all the same.
     """
     if not isinstance(act, Submit):
         return None
+    asked = tuple(pair for pair in act.environment if pair[0] not in VARIABLES)
     text = repr(
-        (act.source, act.script, act.script_name, act.options, act.script_args, act.work_dir)
+        (
+            *(act.source, act.script, act.script_name, act.options, act.script_args, act.work_dir),
+            *asked,
+        )
     )
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 

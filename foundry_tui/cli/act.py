@@ -22,6 +22,7 @@ from foundry_tui.estate.run import LIVE, Run
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.presenters import filterable, records
 from foundry_tui.presenters.changes import journal_text, preview_text, receipts_text
+from foundry_tui.presenters.rendered import rendered_text
 
 CODES = {"done": 0, "part": PARTLY, "unchanged": 1, "refused": 1, "unknown": 1, "not_sent": 1}
 """Status of a change -> exit code."""
@@ -147,6 +148,8 @@ def _sorted_out(words: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, Any]
         if word in FLAGS:
             own[FLAGS[word]] = True
         elif name in VALUED:
+            if not equals and not left:
+                raise WrongUse(f"submit: option {word} lacks its value")
             text = value if equals else left.pop(0)
             own[VALUED[name]] = text if name in WORDS else Path(text)
         else:
@@ -184,10 +187,14 @@ cancel, hold, release, requeue = (_verb(v) for v in ("cancel", "hold", "release"
 @click.option("--new", "again", is_flag=True, help="Do not look for a broken-off first try.")
 @click.option("--experiment", metavar="NAME", help="The MLflow experiment of the run's record.")
 @click.option("--unlinked", is_flag=True, help="Without an MLflow record.")
-@click.argument("argv", metavar="SCRIPT [ARGS]...", nargs=-1, type=click.UNPROCESSED)
+@click.argument("argv", metavar="SPEC|SCRIPT [ARGS]...", nargs=-1, type=click.UNPROCESSED)
 def submit(context: Context, argv: tuple[str, ...], **given: Any) -> int:
     words, script, script_args = act.split_submit(argv, frozenset(VALUED))
     options, own = _sorted_out(words)
+    if script.lower().endswith(act.SPECS):
+        # A spec takes no arguments, so ours may follow it.
+        script_args, more = _sorted_out(script_args)
+        own |= more
     context = context.with_more(own)
     asked = {**given, **own}
     site = context.site
@@ -256,6 +263,33 @@ def _submitted(context: Context, source: str, native: str) -> int:
 
 def _of_array(run: Run, source: str, native: str) -> bool:
     return run.source == source and run.array is not None and run.array.job_id == native
+
+
+@command("render")
+@click.option("--source", metavar="NAME", help="For which source, when there are several.")
+@click.option("--experiment", metavar="NAME", help="The MLflow experiment of the run's record.")
+@click.option("--unlinked", is_flag=True, help="Without an MLflow record.")
+@click.argument("spec", metavar="SPEC|SCRIPT")
+def render(
+    context: Context, spec: str, source: str | None, experiment: str | None, unlinked: bool
+) -> int:
+    prepared = act.prepare_submit(
+        context.site, source, (), spec, (), experiment=experiment, unlinked=unlinked, sends=False
+    )
+    preview = prepared.preview
+    if context.as_json:
+        record = records.render_record(preview, prepared.notes)
+        output.emit(records.envelope("render", record, sources=(), now=context.site.clock()))
+        return 1 if preview.refused else 0
+    for note in prepared.notes:
+        output.narrate(note)
+    for item in preview.items:
+        if item.refusal is not None:
+            raise ActionError(f"{preview.act.source} would refuse it: {item.refusal}")
+        if item.warning is not None:
+            output.narrate(item.warning)
+    output.emit(rendered_text(preview, style(context)))
+    return 0
 
 
 @command("undo")

@@ -28,6 +28,7 @@ COMMANDS = {
     "logs": "foundry_tui.cli.run",
     "snapshot": "foundry_tui.cli.look",
     "submit": "foundry_tui.cli.act",
+    "render": "foundry_tui.cli.act",
     "cancel": "foundry_tui.cli.act",
     "hold": "foundry_tui.cli.act",
     "release": "foundry_tui.cli.act",

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from foundry_tui.actions import doctor as doctors
 from foundry_tui.actions import look
 from foundry_tui.actions.errors import PARTLY, NothingMatched, SourceMissing
 from foundry_tui.actions.select import compiled
@@ -140,7 +141,7 @@ def overview(context: Context, seconds: float | None = None) -> int:
 
 @command("doctor")
 def doctor(context: Context) -> int:
-    found = look.doctor(context.site)
+    found = doctors.doctor(context.site)
     if context.as_json:
         payload = [
             {

@@ -28,6 +28,9 @@ DEADLINE_S = 14.0
 HANGING_S = 2.0
 """After so many seconds it is looked whether a source that missed the deadline has answered."""
 
+BUSY_S = 0.5
+"""The same for a source whose deadline is not over."""
+
 
 @dataclass(slots=True)
 class _Kept:
@@ -38,6 +41,7 @@ class _Kept:
     part: Snapshot | None = None
     error: SchedulerError | None = None
     busy: threading.Thread | None = None
+    asked_at: float = 0.0
     hurried: bool = False
 
     @property
@@ -57,17 +61,24 @@ class Collector:
     interval_s: float = 30.0
     monotonic: Callable[[], float] = time.monotonic
     _kept: list[_Kept] = field(init=False)
+    _answered: threading.Event = field(init=False, default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._kept = [_Kept(r, Backoff(self.interval_s)) for r in self.readers]
 
-    def collect(self, deadline_s: float = DEADLINE_S) -> Snapshot:
-        """Ask every source that is due and return the whole estate; never raises for a source."""
+    def collect(
+        self, deadline_s: float = DEADLINE_S, *, patience_s: float | None = None
+    ) -> Snapshot:
+        """Ask every source that is due and return the whole estate; never raises for a source.
+
+        With `patience_s` the slower sources hold the estate up for only so long after the first
+        answer: what they were last read for stands until they answer.
+        """
         started = self.monotonic()
         asked = []
         for kept in self._kept:
             if kept.backoff.due(started) and not kept.hangs:
-                kept.hurried = False
+                kept.hurried, kept.asked_at = False, started
                 # A daemon thread: a source that hangs must not keep the program from ending.
                 kept.busy = threading.Thread(target=self._ask, args=(kept,), daemon=True)
                 kept.busy.start()
@@ -75,15 +86,26 @@ class Collector:
         readings: list[tuple[tuple[Reading, ...], Source]] = []
         measuring = threading.Thread(target=self._measure, args=(readings,), daemon=True)
         measuring.start()
+        until = started + deadline_s
+        if patience_s is not None and len(asked) > 1:
+            self._first(asked, until)
+            until = min(until, self.monotonic() + patience_s)
         for thread in [k.busy for k in asked if k.busy] + [measuring]:
-            thread.join(max(0.0, started + deadline_s - self.monotonic()))
+            thread.join(max(0.0, until - self.monotonic()))
         now = self.clock()
         whole = merge(
-            [self._part(kept, now) for kept in self._kept],
+            [self._part(kept, now, patient=patience_s is not None) for kept in self._kept],
             now,
             readings=readings[0][0] if readings else (),
         )
         return replace(whole, sources=(*whole.sources, *(s for _, s in readings)))
+
+    def _first(self, asked: Sequence[_Kept], until: float) -> None:
+        """Wait until one of these has answered."""
+        while all(k.hangs for k in asked) and (left_s := until - self.monotonic()) > 0:
+            self._answered.clear()
+            if all(k.hangs for k in asked):
+                self._answered.wait(min(left_s, BUSY_S))
 
     def before(self) -> Snapshot | None:
         """The whole estate as the last process left it, before any source is asked.
@@ -119,9 +141,12 @@ class Collector:
         """Source -> seconds until it is due; one that has not answered yet is looked at then."""
         now = self.monotonic()
         return {
-            k.reader.name: max(HANGING_S if k.hangs else 0.0, k.backoff.due_at - now)
+            k.reader.name: max(self._look_s(k, now) if k.hangs else 0.0, k.backoff.due_at - now)
             for k in self._kept
         }
+
+    def _look_s(self, kept: _Kept, now: float) -> float:
+        return BUSY_S if now - kept.asked_at < DEADLINE_S else HANGING_S
 
     def wait_s(self) -> float:
         """Seconds until the next source is due."""
@@ -131,6 +156,7 @@ class Collector:
         self._read(kept)
         if kept.hurried:
             kept.backoff.hurry(self.monotonic())
+        self._answered.set()
 
     def _read(self, kept: _Kept) -> None:
         started = self.monotonic()
@@ -157,13 +183,22 @@ class Collector:
         if self.telemetry is not None:
             into.append(self.telemetry())
 
-    def _part(self, kept: _Kept, now: datetime) -> Snapshot:
-        """The source's part as good as it is known, with its state told plainly."""
+    def _part(self, kept: _Kept, now: datetime, *, patient: bool) -> Snapshot:
+        """The source's part as good as it is known, with its state told plainly.
+
+        To the `patient` a source that is still within its deadline is not down.
+        """
         hangs = kept.hangs
         if kept.error is None and not hangs and kept.part is not None:
             return kept.part
-        reason = str(kept.error) if kept.error else "no answer before the deadline"
+        waiting = patient and hangs and self.monotonic() - kept.asked_at < DEADLINE_S
+        if waiting and kept.error is None and kept.part is not None:
+            return kept.part
+        unanswered = "it is being read now" if waiting else "no answer before the deadline"
+        reason = str(kept.error) if kept.error else unanswered
         state = SourceState.DENIED if isinstance(kept.error, Denied) else SourceState.DOWN
+        if waiting and kept.error is None:
+            state = SourceState.STALE
         old = kept.part or (self.store.load(kept.reader.name).snapshot if self.store else None)
         source = Source(
             name=kept.reader.name, kind=kept.reader.kind, state=state, reason=safe(reason)

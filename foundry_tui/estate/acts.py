@@ -17,8 +17,10 @@ from foundry_tui.estate.text import SafeText
 class Submit:
     """Start a batch script as a new run.
 
-    `script` is sent unchanged. `options` are the scheduler's own options, given after the script's
-    directives and therefore stronger. `work_dir` is the folder in which the run starts.
+    `script` is sent unchanged. It is the file `script_name`, unless it is `piped`: then it stands
+    in no file, and `script_name` is what it was made from. `options` are the scheduler's own
+    options, given after the script's directives and therefore stronger. `work_dir` is the folder in
+    which the run starts.
     `environment` are variables that the run gets beside the user's own, whatever the script says
     of its environment; none of them may be a secret, because they stand in the preview.
     """
@@ -30,6 +32,7 @@ class Submit:
     script_args: tuple[str, ...] = ()
     work_dir: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
+    piped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

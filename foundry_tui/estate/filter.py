@@ -146,7 +146,7 @@ class Filter:
 
     text: str
     fields: Fields = field(repr=False, hash=False)
-    me: str | None
+    me: frozenset[str] | None
     predicates: tuple[Predicate, ...] = field(repr=False, compare=False)
 
     def match(self, record: Mapping[str, object] | Get) -> bool:
@@ -158,8 +158,9 @@ class Filter:
         return True
 
 
-def parse(text: str, fields: Fields, *, me: str | None = None) -> Filter:
-    """Compile `text` for records with these `fields`; `me` is the user that `user=me` means.
+def parse(text: str, fields: Fields, *, me: frozenset[str] | None = None) -> Filter:
+    """Compile `text` for records with these `fields`; `me` are the names of the user
+    that `user=me` means.
 
     Raises:
         FilterError: the text is no filter for these fields; the error points at the token.
@@ -199,7 +200,7 @@ class _Value:
 
 
 class _Parser:
-    def __init__(self, text: str, fields: Fields, me: str | None) -> None:
+    def __init__(self, text: str, fields: Fields, me: frozenset[str] | None) -> None:
         self.text = text
         self.fields = fields
         self.me = me
@@ -321,7 +322,7 @@ class _Parser:
         if self.me is None:
             message = '"me" is not known here: write the name of the user'
             raise self.error(value.position, value.length, message)
-        return (self.me.casefold(),)
+        return tuple(name.casefold() for name in sorted(self.me))
 
     def quantity(self, name: str, value: _Value) -> float:
         kind = self.fields[name].kind

@@ -46,18 +46,18 @@ def glance(
     nodes: Iterable[Node],
     *,
     at: datetime,
-    me: str | None,
+    me: frozenset[str],
     advice: int | None = None,
 ) -> Glance:
     """How things stand `at` this moment for the user `me`."""
     live = [run for run in runs if run.state in LIVE]
-    live.sort(key=lambda run: run.user != me)  # stable: the user's own first
+    live.sort(key=lambda run: run.user not in me)  # stable: the user's own first
     kept = live[:MOST_RUNS]
     return Glance(
         at=at,
         runs={run_key(run): run.state.value for run in kept},
         nodes={node_key(node): node.state.value for node in nodes},
-        mine=frozenset(run_key(run) for run in kept if run.user == me),
+        mine=frozenset(run_key(run) for run in kept if run.user in me),
         advice=advice,
         whole=len(kept) == len(live),
     )

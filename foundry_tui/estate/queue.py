@@ -41,6 +41,7 @@ class Queue:
     max_nodes: int | None = None
     accounts: tuple[str, ...] | None = None
     qos: tuple[str, ...] | None = None
+    created_at: datetime | None = None
     read_at: datetime | None = None
 
 

@@ -28,7 +28,7 @@ _TIMES = {
     "sources": ("read_at",),
     "nodes": ("reason_since", "read_at"),
     "gpus": ("idle_since", "read_at"),
-    "queues": ("read_at",),
+    "queues": ("created_at", "read_at"),
     "runs": (
         "submitted_at",
         "eligible_at",

@@ -65,8 +65,12 @@ class UsageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounting:
-    """The rows of a window; `rejects` are rows that could not be read, counted and shown."""
+    """The rows of a window; `rejects` are rows that could not be read, counted and shown.
+
+    `notes` say what the source cannot tell at all, such as runs that it forgets.
+    """
 
     window: Window
     records: tuple[UsageRecord, ...]
     rejects: tuple[SafeText, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -56,7 +56,7 @@ def choose(
     if index is None:
         return Explanation(diagnosis=diagnosis, chosen=None, starts_at=None, how="", sentence="")
     chosen, start = candidates[index], starts[index]
-    source = how if chosen.what_if else "time limits and plans in the job list"
+    source = how if chosen.what_if else chosen.known_by
     return Explanation(
         diagnosis=diagnosis,
         chosen=chosen,

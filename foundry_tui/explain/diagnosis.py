@@ -17,6 +17,7 @@ from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.explain import entitled, holds, position, rules, shortage, turn
 from foundry_tui.explain.case import Case
 from foundry_tui.explain.verdict import Diagnosis, Kind
+from foundry_tui.explain.workload import SCHEDULERS, diagnose_workload
 
 __all__ = ["diagnose"]
 
@@ -71,6 +72,8 @@ def diagnose(
     if run.state is not RunState.PENDING:
         sentence = f"it does not wait: it is {run.state.value}"
         return holds.diagnosis(case, Kind.NOT_WAITING, sentence, [])
+    if run.scheduler in SCHEDULERS:
+        return diagnose_workload(case)
     case = replace(case, promised=position.promised(case))
     for check in _OWN:
         found = check(case)

@@ -33,6 +33,9 @@ class Kind(StrEnum):
     BAD_CONSTRAINTS = "bad_constraints"
     CPU_MEMORY = "cpu_memory"
     ACCOUNT = "account"
+    NO_QUEUE = "no_queue"
+    GANG = "gang"
+    BIND = "bind"
     NEXT_CYCLE = "next_cycle"
     NOT_WAITING = "not_waiting"
     UNKNOWN = "unknown"
@@ -62,7 +65,7 @@ class Candidate:
     what-if does not know this obstacle (a limit, a dependency), so that asking it would mislead:
     the start is then `not_before`, or unknown. `not_before` (UTC) bounds the start from below.
     `behind_s` are the seconds that a what-if adds because it lets a copy of the run queue behind
-    the run itself.
+    the run itself. `known_by` tells where `not_before` comes from.
     """
 
     sentence: str
@@ -72,6 +75,7 @@ class Candidate:
     what_if: bool = True
     not_before: datetime | None = None
     behind_s: float = 0.0
+    known_by: str = "time limits and plans in the job list"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

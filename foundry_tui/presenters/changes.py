@@ -25,7 +25,7 @@ from foundry_tui.presenters.table import Column, draw
 MOST_ITEMS = 10
 """Items of a batch that are spelled out; of the rest the number per owner is told."""
 
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 JOURNAL_COLUMNS = (
     Column("CHANGE"),
@@ -45,7 +45,7 @@ def command_text(command: Sequence[str], style: Style) -> SafeText:
     Characters that could drive the terminal are shown as stand-ins; the program itself starts
     commands with the raw words and without a shell.
     """
-    request = bool(command) and command[0] in _METHODS
+    request = bool(command) and command[0] in METHODS
     text = " ".join(command) if request else shlex.join(command)
     shown = safe(text, max_cells=8 * len(text))
     if style.ascii:

@@ -54,7 +54,7 @@ def news(
     snapshot: Snapshot,
     runs: Sequence[Run],
     *,
-    me: str | None,
+    me: frozenset[str],
     advice: int | None = None,
 ) -> News:
     """What has changed between a glance and a reading.
@@ -71,7 +71,7 @@ def news(
         key = run_key(run)
         now_there |= {key, run.id}
         if word := _word(run, before.runs.get(key), before):
-            (mine if run.user == me else others)[word] += run.count
+            (mine if run.user in me else others)[word] += run.count
     for key in before.runs:
         if key not in now_there and key.partition("/")[0] in usable and not _is_range(key):
             (mine if key in before.mine else others)["gone"] += 1

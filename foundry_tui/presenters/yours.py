@@ -26,29 +26,29 @@ _FAILED = frozenset(
 )
 
 
-def longest_waiting(runs: Iterable[Run], me: str, now: datetime) -> Run | None:
+def longest_waiting(runs: Iterable[Run], me: frozenset[str], now: datetime) -> Run | None:
     """The run of this user that has waited longest and is not held; else a held one."""
-    own = [run for _, run in totals.waits((r for r in runs if r.user == me), now)]
+    own = [run for _, run in totals.waits((r for r in runs if r.user in me), now)]
     return next((run for run in own if not run.held), own[0] if own else None)
 
 
-def last_failure(runs: Iterable[Run], me: str) -> Run | None:
+def last_failure(runs: Iterable[Run], me: frozenset[str]) -> Run | None:
     """The run of this user that failed last, among those with a known end."""
-    failed = [(r.ended_at, r.id, r) for r in runs if r.user == me and r.state in _FAILED]
+    failed = [(r.ended_at, r.id, r) for r in runs if r.user in me and r.state in _FAILED]
     known = [(ended, key, run) for ended, key, run in failed if ended is not None]
     return max(known, key=lambda found: found[:2])[2] if known else None
 
 
-def next_end(runs: Iterable[Run], me: str) -> Run | None:
+def next_end(runs: Iterable[Run], me: frozenset[str]) -> Run | None:
     """The running run of this user that ends first at the latest, by its time limit."""
-    own = [(r.ends_by, r.id, r) for r in runs if r.user == me and r.state in HOLDING]
+    own = [(r.ends_by, r.id, r) for r in runs if r.user in me and r.state in HOLDING]
     known = [(ends, key, run) for ends, key, run in own if ends is not None]
     return min(known, key=lambda found: found[:2])[2] if known else None
 
 
 def your_lines(
     runs: Sequence[Run],
-    me: str,
+    me: frozenset[str],
     *,
     now: datetime,
     width: int,
@@ -61,7 +61,7 @@ def your_lines(
     `why` is the reason of `longest_waiting` as a sentence; without one the scheduler's own word
     stands. `hint` ends the reason, such as which key tells the whole of it.
     """
-    own = [run for run in runs if run.user == me]
+    own = [run for run in runs if run.user in me]
     facts = [_counts(own)]
     if (waiting := longest_waiting(own, me, now)) is not None:
         facts.append(_reason(waiting, now, why, hint))

@@ -72,6 +72,12 @@ class SchedulerReader(Protocol):
     name: str
     kind: str
 
+    def user(self) -> str | None:
+        """The name under which this user's runs stand here; None for that of the process.
+
+        Answers at once: until the source has told the name, None. Never raises.
+        """
+
     def probe(self) -> tuple[Probe, ...]:
         """What of this source is found, missing or broken. Never raises."""
 
@@ -143,4 +149,16 @@ class SchedulerActor(Protocol):
 
         Raises:
             Unavailable: the source did not answer, so nothing is known.
+        """
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """A source that cuts its GPUs into shards of equal worth; only Slurm does."""
+
+    def shards_per_gpu(self) -> int | None:
+        """Into how many; None where it does not, or where that differs between nodes.
+
+        Raises:
+            Unavailable: the source did not answer.
         """

@@ -13,6 +13,8 @@ URI = "MLFLOW_TRACKING_URI"
 RUN_ID = "MLFLOW_RUN_ID"
 EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
 EXPERIMENT_ID = "MLFLOW_EXPERIMENT_ID"
+VARIABLES = frozenset({URI, RUN_ID, EXPERIMENT, EXPERIMENT_ID})
+"""What a linked run gets from us."""
 
 SUBMIT_TAG = "foundry.submit_id"
 CLUSTER_TAG = "foundry.cluster"

@@ -20,6 +20,9 @@ from foundry_tui.estate.snapshot import Snapshot
 FINISHED_S = 86_400.0
 """Runs that ended within so many seconds are shown beside the live ones."""
 
+PATIENCE_S = 1.0
+"""So long the slower sources may hold up what the first one has told."""
+
 LEAST_S = 0.05
 """Between two readings there is at least so much time, whatever a source says of its own."""
 
@@ -116,7 +119,7 @@ class Feed:
             self._deliver(Seen(snapshot=before, runs=before.runs, fresh=False))
 
     def _read(self) -> None:
-        snapshot = self._site.snapshot()
+        snapshot = self._site.snapshot(PATIENCE_S)
         # The live runs first: accounting may take seconds, or hang.
         if self._accounting_due():
             self._hand_on(snapshot, self._with_ended(snapshot))

@@ -47,7 +47,7 @@ def status_parts(foundry: Foundry, *, small: bool) -> tuple[list[Part], list[Par
     if (link_s := foundry.pacer.link_s) is not None:
         right.append((f"link {_link(link_s)}  ", "warn" if link_s > 1 else "dim"))
     mode = " read-only" if foundry.read_only else ""
-    right.append((f"{site.me}{mode} ", "warn" if mode else "dim"))
+    right.append((f"{site.user_shown}{mode} ", "warn" if mode else "dim"))
     return left, right
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,22 @@ def test_the_lines_become_words_as_a_shell_splits_them(site: Site) -> None:
 def test_what_cannot_be_understood_names_its_line(site: Site, draft: Draft, named: str) -> None:
     with pytest.raises(WrongUse, match=named):
         drafts.prepare(site, draft, unlinked=True)
+
+
+def test_a_job_spec_takes_the_place_of_the_lines(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text('command = "sleep 60"\nqueue = "short"\ntime_limit = "1h"\n')
+    prepared = drafts.prepare(site, Draft(script="job.toml", source="sim-slurm"), unlinked=True)
+    assert prepared.preview.items[0].target == str(tmp_path / "job.toml")
+    start = drafts.estimate(site, prepared)
+    assert start.starts_at is not None and start.nodes
+    for beside in (Draft(options="--gres=gpu:1"), Draft(arguments="x")):
+        with pytest.raises(WrongUse, match="beside a job spec"):
+            drafts.prepare(site, replace(beside, script="job.toml"), unlinked=True)
+    (tmp_path / "half.yaml").write_text("command: a\ngpu_share: 0.5\n")
+    on_slurm = drafts.prepare(site, Draft(script="half.yaml", source="sim-slurm"), unlinked=True)
+    assert "--gres=shard:2" in on_slurm.preview.items[0].command
+    on_runai = drafts.prepare(site, Draft(script="half.yaml", source="sim-runai"), unlinked=True)
+    assert '"gpuPortionRequest":0.5' in on_runai.preview.items[0].command[2]
 
 
 def test_a_script_is_estimated_and_not_submitted(site: Site) -> None:

@@ -109,6 +109,32 @@ def test_a_submit_is_previewed_without_a_record(
     assert site.links.still_open() == ((), ())
 
 
+@pytest.mark.parametrize("source", [SLURM, "sim-runai"])
+def test_a_job_spec_keeps_its_variables_and_names_its_experiment(
+    site: Site, tracker: MemoryTracker, tmp_path: Path, source: str
+) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(
+        "name: my-run\ncommand: sleep 60\ngpus: 1\nexperiment: llama\n"
+        "environment: {A: x y, MLFLOW_RUN_ID: mine}\n"
+    )
+    prepared = act.prepare_submit(site, source, (), str(path), ())
+    change = act.perform(site, prepared)
+    assert change.receipts[0].status in (ReceiptStatus.DONE, ReceiptStatus.ACCEPTED)
+    (record,) = tracker.find("foundry.submit_id", prepared.token)
+    assert record.name == "my-run"
+    assert (tracker.experiment_names[record.experiment_id], record.tags["mlflow.source.name"]) == (
+        "llama", str(path),
+    )  # fmt: skip
+    (journalled,) = site.journal.changes()
+    sent = " ".join(journalled.commands[0])
+    assert "x y" in sent and record.run_id in sent and "mine" not in sent
+    other = act.prepare_submit(site, source, (), str(path), (), experiment="other")
+    assert other.experiment == "other"
+    path.write_text("command: sleep 60\nenvironment: {MLFLOW_EXPERIMENT_NAME: by-variable}\n")
+    assert act.prepare_submit(site, source, (), str(path), ()).experiment == "by-variable"
+
+
 def test_a_submit_and_its_record_know_each_other(
     site: Site, prepare: Prepare, tracker: MemoryTracker, told: list[str]
 ) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from foundry_tui.actions import doctor as doctors
 from foundry_tui.actions import look, track, tracker
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing
 from foundry_tui.actions.site import Options, Site, open_site
-from foundry_tui.config.model import Config, MlflowConfig
+from foundry_tui.config.model import Config
+from foundry_tui.config.sources import MlflowConfig
 from foundry_tui.estate.run import Run, RunState
 from foundry_tui.estate.text import safe
 from foundry_tui.process import user_name
@@ -202,7 +204,7 @@ def test_an_address_that_is_not_used_says_why(
     assert "s3cret" not in site.untracked
     with pytest.raises(SourceMissing, match=words):
         track.sync(site)
-    (line,) = next(probes for name, _, probes in look.doctor(site) if name == "mlflow")
+    (line,) = next(probes for name, _, probes in doctors.doctor(site) if name == "mlflow")
     assert (line.state, words in line.found, line.mend) == ("broken", True, None)
 
 
@@ -255,7 +257,7 @@ def test_the_simulated_estate_has_records(demo: Site) -> None:
     snapshot = demo.snapshot()
     mine = [r for r in snapshot.runs if r.mlflow_run_id]
     assert mine
-    assert {r.user for r in mine} == {demo.me}
+    assert {r.user for r in mine} == demo.me
     run = next(r for r in mine if r.state is RunState.RUNNING and r.started_at)
     looked = look.inspect(demo, snapshot, run)
     assert looked.tracked is not None

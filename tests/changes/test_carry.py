@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -239,3 +239,8 @@ def test_the_digest_tells_submits_apart() -> None:
     assert carry.digest(SUBMIT) != carry.digest(other)
     assert carry.digest(SUBMIT) == carry.digest(SUBMIT)
     assert carry.digest(Hold(source="lab", runs=("a",))) is None
+    linked = replace(SUBMIT, environment=(("MLFLOW_RUN_ID", "r1"),))
+    asked = replace(SUBMIT, environment=(("A", "1"), ("MLFLOW_RUN_ID", "r1")))
+    again = replace(SUBMIT, environment=(("A", "1"), ("MLFLOW_RUN_ID", "r2")))
+    assert carry.digest(SUBMIT) == carry.digest(linked) != carry.digest(asked)
+    assert carry.digest(asked) == carry.digest(again)

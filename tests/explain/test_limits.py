@@ -96,7 +96,8 @@ def test_the_limit_of_a_project_above_binds_too() -> None:
     assert found.sentence == (
         "department gpu has a limit of 8 GPUs and holds 7.5 GPU; this run asks for 2 GPUs"
     )
-    assert steps(found) == ["wait", "ask"]
+    assert steps(found) == ["resubmit", "wait", "ask"]
+    assert found.candidates[0].sentence == "ask for 0.25 GPU each instead of 1 GPU"
 
 
 def test_a_run_that_cannot_be_changed_in_place_is_submitted_anew() -> None:
@@ -104,11 +105,13 @@ def test_a_run_that_cannot_be_changed_in_place_is_submitted_anew() -> None:
     run = replace(waiting(reason="OverLimit", request=asks(4), account=None), scheduler="runai")
     found = diagnosed(run, queues={"h100": project}, rights=rights(accounts=("h100",)))
     assert found.candidates[0].act is Deed.RESUBMIT
-    assert found.candidates[0].changes == (("gpus_per_node", "2"),)
+    assert found.candidates[0].changes == ()
+    assert "ask for 2 GPUs instead of 4" in [c.sentence for c in found.candidates]
+    assert all(c.not_before == found.at for c in found.candidates[:2])
 
 
 def test_a_project_may_use_every_node() -> None:
     run = replace(waiting(reason="Unschedulable", request=asks(8)), scheduler="runai")
     found = diagnosed(run, running("7", {"h1": 1, "h2": 2}), queues={"h100": {"kind": "project"}})
     assert found.kind is Kind.RESOURCES
-    assert "largest free block on nodes of h100: 7 GPUs on h1" in found.evidence[0]
+    assert found.sentence == "no node has 8 GPUs free for it: the most on one is 7"

@@ -1,31 +1,24 @@
 """A real MLflow server for the tests, from a virtual environment of its own.
 
-MLflow brings 88 packages, 816 MB: too much for Foundry's own environment. It is kept in the user's
-cache, by version, and made there once; two test runs at a time are safe.
+MLflow brings 88 packages, 816 MB: too much for Foundry's own environment.
 """
 
 import contextlib
-import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lab.components import required
 from tests.lab.daemons import LabError, free_ports, tail, until
+from tests.lab.venv import Venv
 
-VERSION = "3.17.2"
+VENV = Venv("mlflow", "3.17.2", "816 MB")
 START_TIMEOUT_S = 120
-INSTALL_TIMEOUT_S = 1800
-COMPLETE = ".complete"
-"""File in the environment that stands there when all of it is installed."""
 
 ENV = {
     "PATH": "/usr/bin:/bin",
@@ -36,50 +29,9 @@ ENV = {
 }
 
 
-def venv() -> Path:
-    """The environment that MLflow is, or would be, installed in."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
-    return base / "foundry-lab" / f"mlflow-{VERSION}"
-
-
 def missing() -> str | None:
     """Why there is no MLflow; None when there is. Installed here where `FOUNDRY_REQUIRE` says."""
-    if (venv() / COMPLETE).exists():
-        return None
-    if "mlflow" not in required():
-        return f"{venv()} is not installed; FOUNDRY_REQUIRE=mlflow installs it (816 MB)"
-    try:
-        _install()
-    except (OSError, subprocess.SubprocessError) as error:
-        output = getattr(error, "output", None) or b""
-        return f"mlflow {VERSION} could not be installed: {error}\n{output.decode()[-2000:]}"
-    return None
-
-
-def _install() -> None:
-    """Make the environment; a second test run waits for the first one and finds it made."""
-    folder = venv()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if (folder / COMPLETE).exists():
-            return
-        shutil.rmtree(folder, ignore_errors=True)
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--no-input"]
-        for command in (
-            [sys.executable, "-m", "venv", str(folder)],
-            [*pip, "install", "--disable-pip-version-check", f"mlflow=={VERSION}"],
-        ):
-            subprocess.run(
-                command,
-                check=True,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=INSTALL_TIMEOUT_S,
-            )
-        (folder / COMPLETE).touch()
+    return VENV.missing()
 
 
 @dataclass(slots=True)
@@ -106,7 +58,7 @@ class MlflowLab:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [
-                    str(venv() / "bin" / "mlflow"),
+                    str(VENV.folder / "bin" / "mlflow"),
                     "server",
                     *(word for option in options.items() for word in option),
                 ],
@@ -117,7 +69,7 @@ class MlflowLab:
                 stderr=output,
                 start_new_session=True,
             )
-        lab = cls(f"http://127.0.0.1:{port}", venv() / "bin" / "python", log, process)
+        lab = cls(f"http://127.0.0.1:{port}", VENV.python, log, process)
         try:
             until(lab._ready_or_ended, START_TIMEOUT_S, "mlflow to be ready", 0.2)
         except LabError as error:

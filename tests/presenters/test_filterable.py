@@ -9,7 +9,7 @@ from tests.presenters.estate import GPUS, NODES, NOW, QUEUES, RUNS
 
 def runs(text: str) -> list[str]:
     """Native ids of the runs that match."""
-    wanted = parse(text, RUN_FIELDS, me="alice")
+    wanted = parse(text, RUN_FIELDS, me=frozenset({"alice"}))
     return [r.native_id for r in RUNS if wanted.match(filterable.run_fields(r, NOW))]
 
 

@@ -22,7 +22,7 @@ BEFORE = ago(minutes=49)
 
 def looked(runs: list[Run], nodes: tuple[Node, ...] = NODES, advice: int | None = None) -> Glance:
     """How these stood at 08:41."""
-    return glance(runs, nodes, at=BEFORE, me="alice", advice=advice)
+    return glance(runs, nodes, at=BEFORE, me=frozenset({"alice"}), advice=advice)
 
 
 def seen(
@@ -30,7 +30,7 @@ def seen(
 ) -> News:
     """What is new now."""
     snapshot = Snapshot(generated_at=NOW, sources=(LAB,), nodes=nodes, runs=tuple(runs))
-    return news(before, snapshot, runs, me="alice", advice=advice)
+    return news(before, snapshot, runs, me=frozenset({"alice"}), advice=advice)
 
 
 def told(found: News) -> str:
@@ -122,7 +122,7 @@ def test_a_run_that_is_no_longer_told_of_is_gone_unless_its_source_is_silent() -
     assert dict(seen(before, []).mine) == {"gone": 1}
     down = replace(LAB, state=SourceState.DOWN)
     snapshot = Snapshot(generated_at=NOW, sources=(down,))
-    assert news(before, snapshot, [], me="alice").empty
+    assert news(before, snapshot, [], me=frozenset({"alice"})).empty
 
 
 def test_the_tasks_of_an_array_are_counted_once() -> None:

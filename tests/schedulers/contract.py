@@ -188,11 +188,12 @@ class Contract:
             return
         run = self._waiting(harness)
         name = harness.adapter.name
-        fields = (("time_limit_s", "660"),)
-        preview, sent = harness.send(ChangeRun(source=name, runs=(run.id,), fields=fields), run)
+        act = ChangeRun(source=name, runs=(run.id,), fields=(harness.change,))
+        assert not harness.changed(run)
+        preview, sent = harness.send(act, run)
         (settled,) = harness.adapter.read_back(preview, sent)
         assert settled.status is ReceiptStatus.DONE
-        assert harness.run(run.native_id).request.time_limit_s == 660
+        assert harness.changed(harness.run(run.native_id))
         strange = ChangeRun(source=name, runs=(run.id,), fields=(("no_such_field", "1"),))
         with pytest.raises(ValueError, match="no_such_field"):
             harness.adapter.preview(strange, (run,), new_token())
@@ -230,8 +231,8 @@ class Contract:
         assert estimate.how
         assert (estimate.starts_at is None) == (estimate.reason is not None)
         if harness.adapter.supports(ChangeRun) is None:
-            changes = (("time_limit_s", "600"),)
-            assert harness.adapter.estimate(run, changes=changes).how == estimate.how
+            changed = harness.adapter.estimate(run, changes=(harness.change,))
+            assert changed.how == estimate.how
         if estimate.starts_at is not None:
             assert estimate.starts_at.tzinfo is UTC
             nodes = {n.name for n in harness.adapter.snapshot().nodes}

@@ -33,7 +33,8 @@ class Harness:
 
     `work` gives a submission of one GPU for ten minutes under a name; `impossible` is one that the
     scheduler refuses; `after` gives one that waits for a run, None where nothing can wait so;
-    `unknown` is a well-formed id that no run has. `drive` lets seconds pass, and `now` is the
+    `change` is a field of a waiting run that can be changed, with a new value; `unknown` is a
+    well-formed id that no run has. `drive` lets seconds pass, and `now` is the
     moment by the adapter's clock.
     """
 
@@ -44,6 +45,13 @@ class Harness:
     unknown: str
     drive: Callable[[float], None]
     now: Callable[[], datetime]
+    change: tuple[str, str] = ("time_limit_s", "660")
+
+    def changed(self, run: Run) -> bool:
+        """Whether a run shows the value of `change`."""
+        name, value = self.change
+        seen = {"time_limit_s": run.request.time_limit_s, "queue": run.queue, "qos": run.qos}
+        return str(seen[name]) == value
 
     def until(self, holds: Callable[[], bool], what: str) -> None:
         """Let time pass until a condition holds."""

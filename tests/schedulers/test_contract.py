@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
 
 from foundry_tui.estate.acts import Submit
+from foundry_tui.schedulers.runai.fake import FakeRunai
 from foundry_tui.schedulers.simulated import build
 from foundry_tui.schedulers.simulated.live import SPEED
 from foundry_tui.schedulers.slurm.adapter import SlurmAdapter
 from tests.lab.slurm import SlurmLab
 from tests.schedulers.contract import Contract
 from tests.schedulers.harness import Harness
+from tests.schedulers.runai.harness import adapter_of, fake_runai
 from tests.schedulers.simulated.conftest import Clock
 
 SCRIPT = b"#!/bin/sh\nsleep 600\n"
@@ -84,9 +88,22 @@ def real_slurm(lab: SlurmLab) -> Harness:
     )
 
 
-@pytest.fixture(params=["sim-slurm", "sim-runai", pytest.param("slurm", marks=pytest.mark.slurm)])
+@pytest.fixture
+def on_fake_runai() -> Iterator[Harness]:
+    """The adapter of Run:ai on a fake control plane, whose time is driven."""
+    start = datetime.now(UTC)
+    with FakeRunai(clock=lambda: start) as fake, closing(adapter_of(fake)) as adapter:
+        yield fake_runai(fake, adapter)
+
+
+@pytest.fixture(
+    params=["sim-slurm", "sim-runai", "fake-runai", pytest.param("slurm", marks=pytest.mark.slurm)]
+)
 def harness(request: pytest.FixtureRequest) -> Harness:
     """Each adapter in turn."""
+    if request.param == "fake-runai":
+        found: Harness = request.getfixturevalue("on_fake_runai")
+        return found
     if request.param == "slurm":
         return real_slurm(request.getfixturevalue("lab"))
     return simulated_slurm() if request.param == "sim-slurm" else simulated_runai()

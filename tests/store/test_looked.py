@@ -14,7 +14,7 @@ from foundry_tui.store import looked
 from foundry_tui.store.looked import Looked
 from tests.presenters.estate import NODES, NOW, RUNS, run
 
-GLANCE = glance(RUNS, NODES, at=NOW, me="alice", advice=3)
+GLANCE = glance(RUNS, NODES, at=NOW, me=frozenset({"alice"}), advice=3)
 
 
 def test_what_was_kept_comes_back(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_file_that_others_may_write_or_that_is_a_link_is_ignored(tmp_path: Pat
 
 def test_a_large_estate_fits(tmp_path: Path) -> None:
     runs = [run(f"{n:08}_{n}", "x", RunState.RUNNING) for n in range(MOST_RUNS + 5)]
-    many = glance(runs, NODES, at=NOW, me="alice")
+    many = glance(runs, NODES, at=NOW, me=frozenset({"alice"}))
     kept = Looked(tmp_path, "lab")
     assert kept.save(many)
     assert kept.path.stat().st_size < looked.MAX_BYTES
@@ -87,7 +87,7 @@ def test_too_large_is_neither_kept_nor_read(
 def test_no_folder_and_odd_names_are_no_error(tmp_path: Path) -> None:
     assert not Looked(tmp_path / "missing", "lab").save(GLANCE)
     assert Looked(tmp_path / "missing", "lab").load() is None
-    odd = glance([run("\udcff", "x", RunState.RUNNING)], (), at=NOW, me=None)
+    odd = glance([run("\udcff", "x", RunState.RUNNING)], (), at=NOW, me=frozenset())
     assert not Looked(tmp_path, os.fsdecode(b"\xff")).save(odd)
     assert list(tmp_path.iterdir()) == []
 
@@ -102,6 +102,6 @@ def test_a_write_that_fails_leaves_what_was_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    assert not kept.save(glance((), (), at=NOW, me=None))
+    assert not kept.save(glance((), (), at=NOW, me=frozenset()))
     assert kept.load() == GLANCE
     assert [p.name for p in tmp_path.iterdir()] == [kept.path.name]

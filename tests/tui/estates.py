@@ -72,6 +72,9 @@ class Stub:
         if self.error is not None:
             raise self.error
 
+    def user(self) -> str | None:
+        return None
+
     def probe(self) -> tuple[Any, ...]:
         return ()
 

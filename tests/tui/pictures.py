@@ -131,7 +131,7 @@ def site_of(picture: Picture) -> Site:
         if not seen.runs:
             for source in sources:
                 source.accounting = _none_ended  # type: ignore[method-assign]
-        site.snapshot = lambda: seen  # type: ignore[method-assign]
+        site.snapshot = lambda patience_s=None: seen  # type: ignore[method-assign]
     return site
 
 
@@ -139,7 +139,7 @@ def _none_ended(window: Window, *, users: tuple[str, ...] | None = None) -> Acco
     return Accounting(window=window, records=(), rejects=())
 
 
-def _never() -> Snapshot:
+def _never(patience_s: float | None = None) -> Snapshot:
     import threading
 
     threading.Event().wait()

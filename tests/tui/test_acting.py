@@ -298,7 +298,7 @@ def test_the_command_line_opens_the_panel_on_the_runs_that_match() -> None:
         mine = [
             run
             for run in app.seen.runs
-            if run.user == app.site.me and run.state is RunState.PENDING
+            if run.user in app.site.me and run.state is RunState.PENDING
         ]
         table = app.screen.query_one("#main", GridTable)
         assert {run.id for run in table.shown} == {run.id for run in mine}

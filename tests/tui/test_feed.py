@@ -41,7 +41,7 @@ class Counted(Stub):
     accounts: int = 0
     accounting_hangs: threading.Event | None = None
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, patience_s: float | None = None) -> Snapshot:
         self.reads += 1
         return super().snapshot()
 

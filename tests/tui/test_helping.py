@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from foundry_tui.actions import look
+from foundry_tui.actions import doctor as doctors
 from foundry_tui.actions.errors import ActionError
 from foundry_tui.actions.onscreen import EVERY
 from foundry_tui.actions.site import Options, Site
@@ -85,7 +85,7 @@ def test_the_doctor_lists_every_source_with_its_mending_command() -> None:
     async def test(app: Foundry, pilot: Pilot[int]) -> None:
         await pilot.press("D")
         await until(pilot, lambda: isinstance(app.place, Doctor) and "sim-slurm" in shown(app))
-        for name, _, findings in look.doctor(app.site):
+        for name, _, findings in doctors.doctor(app.site):
             assert name in shown(app)
             assert all(f.what in shown(app) for f in findings)
         await pilot.press("escape")
@@ -100,7 +100,7 @@ def test_a_doctor_that_fails_says_so_and_every_key_answers(
     def broken(site: Site) -> object:
         raise ActionError("the probe\nfell over \x1b[2J")
 
-    monkeypatch.setattr(look, "doctor", broken)
+    monkeypatch.setattr(doctors, "doctor", broken)
 
     async def test(app: Foundry, pilot: Pilot[int]) -> None:
         await pilot.press("D")

@@ -11,6 +11,7 @@ from foundry_tui.presenters.records.acts import (
     move_record,
     plan_record,
     preview_record,
+    render_record,
 )
 from foundry_tui.presenters.records.envelope import envelope
 from foundry_tui.presenters.records.nouns import (
@@ -35,6 +36,7 @@ __all__ = [
     "plan_record",
     "preview_record",
     "queue_record",
+    "render_record",
     "run_record",
     "source_record",
     "sync_record",

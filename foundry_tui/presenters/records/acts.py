@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from foundry_tui.estate.acts import Change, Preview, kind
+from foundry_tui.estate.acts import Change, Preview, Submit, kind
 from foundry_tui.estate.plan import Move, Plan, Target
 from foundry_tui.estate.text import safe
 from foundry_tui.presenters.records.nouns import Record, placement
@@ -95,6 +96,21 @@ def preview_record(preview: Preview) -> Record:
             }
             for i in preview.items
         ],
+    }
+
+
+def render_record(preview: Preview, notes: Sequence[str]) -> Record:
+    """A submit, spelled out: the exact command or request, the script, and what to know of it."""
+    act = preview.act
+    assert isinstance(act, Submit)
+    return {
+        "source": act.source,
+        "options": act.options,
+        "script_name": act.script_name,
+        "script": act.script.decode("utf-8", "replace"),
+        "environment": dict(act.environment),
+        "items": preview_record(preview)["items"],
+        "notes": notes,
     }
 
 

@@ -52,6 +52,10 @@ class SlurmManners(SlurmActs):
     scheduler = "slurm"
     share = Share.SHARD
 
+    def shards_per_gpu(self) -> int | None:
+        """Into how many shards a GPU is cut."""
+        return sbatch.SHARDS_PER_GPU
+
     def plan(self, engine: LiveCluster) -> dict[str, int]:
         """Planned start seconds, for the top of the queue only."""
         planned = engine.planned(most_ends=PLANNED_ENDS)

@@ -81,6 +81,10 @@ class SimulatedSource(ABC):
         """The present moment on the simulated clock, by which every age has to be judged."""
         return self.live.now()
 
+    def user(self) -> str | None:
+        """The user who plays on the simulated estate."""
+        return USER
+
     def probe(self) -> tuple[Probe, ...]:
         """What there is: a simulation, and whether its acts are kept."""
         nodes = self.live.spec.nodes

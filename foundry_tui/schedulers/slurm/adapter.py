@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from foundry_tui.estate.acts import Act, Preview, Receipt, Submit
+from foundry_tui.estate.gpu import WHOLE_MILLI
 from foundry_tui.estate.queue import Queue, with_use
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import Run, run_id
@@ -68,6 +69,10 @@ class SlurmAdapter:
         self._nodes_waited = 0
         self._queues: tuple[float, datetime, str] | None = None
 
+    def user(self) -> str | None:
+        """None: Slurm's users are those of the host."""
+        return None
+
     def probe(self) -> tuple[Probe, ...]:
         """What of this cluster is found, missing or broken."""
         return probe.probe(self.commands)
@@ -123,6 +128,13 @@ class SlurmAdapter:
         text = self.commands.read("scontrol", "-d", "-o", "show", "nodes")
         self._nodes = nodes.parse_nodes(text.decode("utf-8", "surrogateescape"))
         self._nodes_waited = 0
+
+    def shards_per_gpu(self) -> int | None:
+        """Into how many shards a GPU is cut; None where none is, or where nodes differ."""
+        if self._nodes is None:
+            self._read_nodes()
+        found = {n.worth.shard for n in self._nodes or () if n.worth.shard}
+        return round(WHOLE_MILLI / found.pop()) if len(found) == 1 else None
 
     def _queue_text(self) -> tuple[datetime, str]:
         if self._queues is None or time.monotonic() - self._queues[0] > self._slow_s:

@@ -21,7 +21,7 @@ from foundry_tui.schedulers.slurm.fields import ORIGINS, check_option
 from foundry_tui.schedulers.slurm.hostlist import expand
 from foundry_tui.schedulers.slurm.inspect import read_raw
 from foundry_tui.schedulers.slurm.jobs import moment
-from foundry_tui.schedulers.slurm.submit import submit_item
+from foundry_tui.schedulers.slurm.submit import on_stdin, submit_item
 from foundry_tui.schedulers.slurm.tres import parse_tres, size_bytes
 
 HOW = "sbatch --test-only"
@@ -67,7 +67,7 @@ def submit_estimate(commands: Commands, act: Submit) -> Estimate:
     words = item.command[item.command.index("sbatch") + 1 :]
     done = commands.run(
         *("sbatch", "--test-only", *words),
-        stdin=act.script if act.script_name == "-" else None,
+        stdin=act.script if on_stdin(act) else None,
         cwd=act.work_dir,
         whole_env=True,
         env={**dict(act.environment), "SLURM_TIME_FORMAT": "standard"},

@@ -67,13 +67,18 @@ def sbatch_command(act: Submit, token: str, wanted: dict[str, str]) -> tuple[str
     `wanted` are the options of script and command line together.
     """
     comment = " ".join(filter(None, (f"{TOKEN_PREFIX}{token}", wanted.get("comment"))))
-    script = () if act.script_name == "-" else (act.script_name, *act.script_args)
+    script = () if on_stdin(act) else (act.script_name, *act.script_args)
     ours = tuple(f"{name}={value}" for name, value in act.environment)
     return (
         *(("env", *ours) if ours else ()),
         *("sbatch", "--parsable", *act.options, *_export(act, wanted)),
         *(f"--comment={comment}", *script),
     )
+
+
+def on_stdin(act: Submit) -> bool:
+    """Whether sbatch gets the script on its standard input, and takes no arguments for it then."""
+    return act.piped or act.script_name == "-"
 
 
 def _export(act: Submit, wanted: dict[str, str]) -> tuple[str, ...]:
@@ -126,7 +131,7 @@ def _script_refusal(act: Submit, wanted: dict[str, str]) -> SafeText | None:
 def perform_submit(commands: Commands, act: Submit, item: PreviewItem) -> Receipt:
     if item.refusal is not None:
         return refused(item, item.refusal)
-    stdin = act.script if act.script_name == "-" else None
+    stdin = act.script if on_stdin(act) else None
     if stdin is None:
         try:
             unchanged = Path(act.script_name).read_bytes() == act.script

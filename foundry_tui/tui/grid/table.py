@@ -139,8 +139,8 @@ class GridTable(QuietFocus, Generic[N], can_focus=True):
         self._sheet.painter.ascii_only = ascii_only
         self.refresh()
 
-    def filter(self, text: str, me: str | None = None) -> None:
-        """Show the rows that match; blank text shows all. `me` is the user that `user=me` means.
+    def filter(self, text: str, me: frozenset[str] | None = None) -> None:
+        """Show the rows that match; blank text shows all. `me`: whom `user=me` means.
 
         Raises:
             FilterError: the text is no filter; nothing has changed.
@@ -174,7 +174,7 @@ class GridTable(QuietFocus, Generic[N], can_focus=True):
         """What a saved view keeps."""
         return self.view.state
 
-    def restore(self, state: ViewState, me: str | None = None) -> None:
+    def restore(self, state: ViewState, me: frozenset[str] | None = None) -> None:
         """Back to a saved view.
 
         Raises:

@@ -94,7 +94,7 @@ class View(Generic[N]):
 
     # what is shown
 
-    def narrow(self, text: str, me: str | None = None) -> None:
+    def narrow(self, text: str, me: frozenset[str] | None = None) -> None:
         """Show the rows that match a filter; blank text shows all.
 
         Raises:
@@ -140,7 +140,7 @@ class View(Generic[N]):
         text = self.filter.text if self.filter else ""
         return ViewState(self.columns, self.sort, self.descending, text)
 
-    def restore(self, state: ViewState, me: str | None = None) -> None:
+    def restore(self, state: ViewState, me: frozenset[str] | None = None) -> None:
         """Back to a saved view; columns that no longer exist are left out.
 
         Raises:

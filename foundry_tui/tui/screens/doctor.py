@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 
-from foundry_tui.actions import look
+from foundry_tui.actions import doctor as doctors
 from foundry_tui.estate.text import cells, safe
 from foundry_tui.presenters.details import Finding
 from foundry_tui.presenters.page import wrap
@@ -87,7 +87,7 @@ class Doctor(Place):
     def _look(self) -> None:
         site = self.foundry.site
         self._draw()
-        self.foundry.work_on("doctor", lambda: look.doctor(site), self._took, self._could_not)
+        self.foundry.work_on("doctor", lambda: doctors.doctor(site), self._took, self._could_not)
 
     def _took(self, checked: Checked) -> None:
         self._checked = checked

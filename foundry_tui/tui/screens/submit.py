@@ -29,6 +29,8 @@ from foundry_tui.tui.suspending import NotGiven, outside
 from foundry_tui.tui.widgets.form import Choice, Form, Send, Text
 from foundry_tui.tui.widgets.lines import Lines
 
+_EMPTY = "A job spec (.yaml, .toml), or a batch script and options as sbatch takes them."
+
 CHECK_S = 0.15
 ESTIMATE_S = 0.5
 """After so many seconds without typing it is spelled out, and its scheduler is asked."""
@@ -42,7 +44,7 @@ class Submit(EstatePlace):
     Submit.small #preview { display: none; }
     """
     crumb = "Submit"
-    about = "A new run from a batch script, with the exact command and when it would start."
+    about = "A new run from a job spec or a script: the exact command, and when it would start."
     hints: ClassVar[tuple[str, ...]] = ("back", "edit", "next_panel", "log", "journal")
     subject = "submit"
 
@@ -182,7 +184,7 @@ class Submit(EstatePlace):
         width = max(20, lines.size.width - 1)
         if self._found is None:
             panel.head("What would be sent")
-            words = self._wrong or "The path of a batch script, options as sbatch takes them."
+            words = self._wrong or _EMPTY
             lines.put(paragraph(words, width, tone="bad" if self._wrong else "dim"))
             return
         where = self._found.source

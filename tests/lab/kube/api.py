@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import httpx
 
 MERGE = "application/merge-patch+json"
+BUSY_TRIES = 30
+"""How often a request is sent again that was answered with 429."""
 
 
 class ApiError(Exception):
@@ -42,13 +45,19 @@ class Api:
         """Create an object in the collection at this path."""
         return self._send("POST", path, body)
 
-    def ensure(self, path: str, body: Any) -> None:
-        """Create an object unless it is there already."""
+    def ensure(self, path: str, body: Any) -> bool:
+        """Create an object; False when it is there already."""
         try:
             self.create(path, body)
         except ApiError as error:
             if error.status != 409:
                 raise
+            return False
+        return True
+
+    def replace(self, path: str, body: Any) -> Any:
+        """Make an object exactly as given."""
+        return self._send("PUT", path, body)
 
     def patch(self, path: str, body: Any, kind: str = MERGE) -> Any:
         """Change an object."""
@@ -87,9 +96,16 @@ class Api:
         query: dict[str, str] | None = None,
     ) -> Any:
         content = None if body is None else json.dumps(body).encode()
-        answer = self._client.request(
+        request = self._client.build_request(
             method, path, content=content, params=query, headers={"Content-Type": kind}
         )
+        answer = self._client.send(request)
+        for _ in range(BUSY_TRIES):
+            # After a start lists are refused until the cache of that kind is filled.
+            if answer.status_code != 429:
+                break
+            time.sleep(float(answer.headers["Retry-After"]))
+            answer = self._client.send(request)
         if answer.status_code >= 300:
             raise ApiError(answer.status_code, answer.text)
         return answer.json()

@@ -4,7 +4,7 @@ import atexit
 import base64
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,10 +18,9 @@ from tests.lab.daemons import (
     claim,
     end_lab,
     end_stale_labs,
-    free_ports,
     until,
 )
-from tests.lab.kube import build, certs, objects, operator
+from tests.lab.kube import build, certs, objects, operator, options
 from tests.lab.kube.api import Api, ApiError
 from tests.lab.kube.kubelet import Kubelet
 from tests.lab.kube.operator import Operator
@@ -30,13 +29,7 @@ TOKENS = {"alice": "team-a", "bob": "team-b", "viewer": "viewers"}
 """Users of the lab with their group; their token is `lab-NAME`."""
 
 START_TIMEOUT_S = 60.0
-KAI = (
-    "kai-scheduler",
-    "kai-binder",
-    "kai-podgrouper",
-    "kai-queuecontroller",
-    "kai-podgroupcontroller",
-)
+QUEUES = "/apis/scheduling.run.ai/v2/queues"
 
 
 class KubeLab:
@@ -44,12 +37,8 @@ class KubeLab:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        ports = free_ports(20)
-        self._etcd_port, self._peer_port, self._api_port, self._webhook_port = ports[:4]
-        self._listen = {name: ports[4 + 2 * n : 6 + 2 * n] for n, name in enumerate(KAI)}
-        self._admission_ports = ports[14:16]
-        self._simulator_port, self._manager_port, self._plugin_port = ports[16:19]
-        self.url = f"https://127.0.0.1:{self._api_port}"
+        self.ports = options.Ports.free()
+        self.url = f"https://127.0.0.1:{self.ports.api}"
         self.certs = root / "certs"
         self.env = {
             "PATH": "/usr/bin:/bin",
@@ -57,32 +46,38 @@ class KubeLab:
             "KUBECONFIG": str(root / "admin.kubeconfig"),
             "TMPDIR": str(root / "tmp"),
         }
-        self.etcd = self._daemon("etcd", self._etcd_options())
-        self.apiserver = self._daemon("kube-apiserver", self._apiserver_options())
-        self.manager = self._daemon("kube-controller-manager", self._manager_options())
-        self.kai = {name: self._daemon(name, self._kai_options(name)) for name in KAI}
-        self.admission = self._daemon("kai-admission", self._admission_options())
-        self.simulator = self._daemon(
-            "kai-fairshare-simulator", ["-port", str(self._simulator_port)]
-        )
+        programs = {
+            name: self._daemon(name, argv) for name, argv in options.of(root, self.ports).items()
+        }
+        self.etcd = programs["etcd"]
+        self.apiserver = programs["kube-apiserver"]
+        self.manager = programs["kube-controller-manager"]
+        self.kai = {name: programs[name] for name in options.KAI}
+        self.admission = programs["kai-admission"]
+        self.simulator = programs["kai-fairshare-simulator"]
+        self.pools: dict[str, Daemon] = {}
         self.api: Api
         self._apis: list[Api] = []
         self._hands: list[Kubelet | Operator] = []
 
+    def _daemon(self, program: str, argv: Sequence[str], suffix: str = "") -> Daemon:
+        log = self.root / f"log/{program}{suffix}.log"
+        return Daemon(program, [str(build.folder() / program), *argv], self.env, log)
+
     @property
     def scheduler_url(self) -> str:
         """KAI's read-only pages: /get-job-order and /get-snapshot."""
-        return f"http://127.0.0.1:{self._plugin_port}"
+        return f"http://127.0.0.1:{self.ports.plugin}"
 
     @property
     def metrics_url(self) -> str:
         """The scheduler's metrics, with the fair share of every queue."""
-        return f"http://127.0.0.1:{self._listen['kai-scheduler'][0]}/metrics"
+        return f"http://127.0.0.1:{self.ports.kai['kai-scheduler'][0]}/metrics"
 
     @property
     def fairshare_url(self) -> str:
         """KAI's fair-share simulator: POST /simulate."""
-        return f"http://127.0.0.1:{self._simulator_port}"
+        return f"http://127.0.0.1:{self.ports.simulator}"
 
     @classmethod
     def start(cls, root: Path) -> Self:
@@ -103,7 +98,8 @@ class KubeLab:
     def stop(self) -> None:
         """End all daemons and delete the folder."""
         atexit.unregister(self.stop)
-        every = [*self.kai.values(), self.admission, self.simulator, self.manager]
+        every = [*self.pools.values(), *self.kai.values(), self.admission, self.simulator]
+        every.append(self.manager)
         for daemon in [*every, self.apiserver, self.etcd]:
             daemon.kill()
         # Their streams broke with the API server, so that they end at once.
@@ -128,7 +124,7 @@ class KubeLab:
         Through etcd's JSON gateway: no etcdctl is needed. The API server's own watch cache has to
         be emptied too, by a restart.
         """
-        url = f"http://127.0.0.1:{self._etcd_port}/v3/kv"
+        url = f"http://127.0.0.1:{self.ports.etcd}/v3/kv"
         key = base64.b64encode(b"/").decode()
         answer = httpx.post(f"{url}/range", json={"key": key}, trust_env=False).json()
         revision = answer["header"]["revision"]
@@ -176,18 +172,40 @@ class KubeLab:
             daemon.resume()
         if not self.apiserver.running:
             self.start_api()
-        for daemon in (self.manager, self.admission, *self.kai.values()):
+        until(self._kinds_served, 30, "KAI's kinds to be served again")
+        for daemon in (self.manager, self.admission, self.simulator, *self.kai.values()):
             daemon.resume()
             daemon.start()
-        for space in objects.NAMESPACES:
+        self._delete_workloads()
+        for scheduler in self.pools.values():
+            scheduler.kill()
+        self.pools.clear()
+        self._delete_others("/api/v1/nodes", objects.NODES)
+        self._delete_others(QUEUES, [name for name, _, _ in objects.QUEUES])
+        self._add_nodes_and_queues()
+
+    def _delete_workloads(self) -> None:
+        """Empty every namespace of users, and delete those that a test added."""
+        spaces = [*objects.NAMESPACES, *self._namespaces_of_tests()]
+        for space in ("default", *spaces):
             for path in objects.WORKLOADS:
                 at = path.format(namespace=space)
                 self.api.delete(at, propagationPolicy="Background", gracePeriodSeconds="0")
         until(lambda: not self.workloads(), 30, "the workloads of the last test to go")
-        for node in self.api.get("/api/v1/nodes")["items"]:
-            if node["metadata"]["name"] not in objects.NODES:
-                self.api.delete(f"/api/v1/nodes/{node['metadata']['name']}")
-        self._add_nodes_and_queues()
+        self._delete_others("/api/v1/namespaces", [*objects.NAMESPACES, *objects.SYSTEM])
+        until(lambda: not self._namespaces_of_tests(), 60, "the namespaces of the last test to go")
+
+    def _namespaces_of_tests(self) -> list[str]:
+        return self._others("/api/v1/namespaces", [*objects.NAMESPACES, *objects.SYSTEM])
+
+    def _delete_others(self, path: str, known: Collection[str]) -> None:
+        for name in self._others(path, known):
+            self.api.delete(f"{path}/{name}")
+
+    def _others(self, path: str, known: Collection[str]) -> list[str]:
+        """Names in the collection at this path that are not in `known`."""
+        names = [item["metadata"]["name"] for item in self.api.get(path)["items"]]
+        return [name for name in names if name not in known]
 
     def workloads(self) -> list[str]:
         """Names of the pods that are there, reservations with them."""
@@ -218,22 +236,31 @@ class KubeLab:
         return self.pod(name, namespace)
 
     def add_node(self, name: str, gpus: int, product: str, memory_mib: int, pool: str = "") -> None:
-        """Add a ready node, or make it as given."""
-        self._put("/api/v1/nodes", objects.node(name, gpus, product, memory_mib, pool), name)
+        """Add a ready node, or make it as given: neither cordoned nor tainted."""
+        body = objects.node(name, gpus, product, memory_mib, pool)
+        if not self.api.ensure("/api/v1/nodes", body):
+            self.api.replace(f"/api/v1/nodes/{name}", body)
         self.api.patch(f"/api/v1/nodes/{name}/status", {"status": objects.node_status(gpus)})
 
     def add_queue(self, name: str, parent: str | None = None, **gpu: Any) -> None:
-        """Add a queue, or make it as given: `quota`, `limit`, `weight` in GPUs; `priority`."""
-        path = "/apis/scheduling.run.ai/v2/queues"
-        self._put(path, objects.queue(name, parent, **gpu), name)
+        """Add a queue, or make it as given.
 
-    def _put(self, path: str, body: Any, name: str) -> None:
-        try:
-            self.api.create(path, body)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-            self.api.patch(f"{path}/{name}", {k: body[k] for k in ("metadata", "spec")})
+        In `gpu`: `quota` and `limit` in GPUs, `weight`, `priority`, `pool`.
+        """
+        body = objects.queue(name, parent, **gpu)
+        if not self.api.ensure(QUEUES, body):
+            spec = {"parentQueue": None, "priority": None, **body["spec"]}
+            labels = {objects.POOL_LABEL: None, **body["metadata"]["labels"]}
+            self.api.patch(f"{QUEUES}/{name}", {"metadata": {"labels": labels}, "spec": spec})
+
+    def serve_pool(self, pool: str) -> None:
+        """Start a scheduler for the nodes, queues and pods of a node pool, until the next reset.
+
+        The lab's first scheduler serves those without a pool only.
+        """
+        argv = options.pool_scheduler(self.root, pool)
+        self.pools[pool] = self._daemon("kai-scheduler", argv, f"-{pool}")
+        self.pools[pool].start()
 
     # -- starting
 
@@ -250,15 +277,15 @@ class KubeLab:
             self.kubeconfig(user)
         self.api = self._new_api()
         self.etcd.start()
-        self.etcd.until_ready(lambda: accepts_connections(self._etcd_port), START_TIMEOUT_S)
+        self.etcd.until_ready(lambda: accepts_connections(self.ports.etcd), START_TIMEOUT_S)
         self.start_api()
         self.manager.start()
         self._add_kinds()
         for daemon in (*self.kai.values(), self.admission, self.simulator):
             daemon.start()
-        self.admission.until_ready(lambda: accepts_connections(self._webhook_port), START_TIMEOUT_S)
+        self.admission.until_ready(lambda: accepts_connections(self.ports.webhook), START_TIMEOUT_S)
         self.simulator.until_ready(
-            lambda: accepts_connections(self._simulator_port), START_TIMEOUT_S
+            lambda: accepts_connections(self.ports.simulator), START_TIMEOUT_S
         )
         self._add_webhooks()
         self._add_nodes_and_queues()
@@ -286,7 +313,7 @@ class KubeLab:
 
     def _add_webhooks(self) -> None:
         bundle = base64.b64encode((self.certs / "ca.crt").read_bytes()).decode()
-        url = f"https://127.0.0.1:{self._webhook_port}"
+        url = f"https://127.0.0.1:{self.ports.webhook}"
         for path, body in objects.webhooks(url, bundle):
             self.api.ensure(path, body)
 
@@ -295,95 +322,6 @@ class KubeLab:
             self.add_node(name, gpus, product, memory_mib)
         for name, parent, gpu in objects.QUEUES:
             self.add_queue(name, parent, **gpu)
-
-    # -- daemons
-
-    def _daemon(self, program: str, options: Sequence[str]) -> Daemon:
-        argv = [str(build.folder() / program), *options]
-        return Daemon(program, argv, self.env, self.root / f"log/{program}.log")
-
-    def _etcd_options(self) -> list[str]:
-        client = f"http://127.0.0.1:{self._etcd_port}"
-        peer = f"http://127.0.0.1:{self._peer_port}"
-        return [
-            f"--data-dir={self.root}/etcd",
-            f"--listen-client-urls={client}",
-            f"--advertise-client-urls={client}",
-            f"--listen-peer-urls={peer}",
-            f"--initial-advertise-peer-urls={peer}",
-            f"--initial-cluster=default={peer}",
-            "--unsafe-no-fsync",
-        ]
-
-    def _apiserver_options(self) -> list[str]:
-        # Without a cloud or a kubelet: no endpoint of loopback, no service accounts forced on pods,
-        # no taints that only a real kubelet would take away.
-        return [
-            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
-            "--bind-address=127.0.0.1",
-            f"--secure-port={self._api_port}",
-            "--endpoint-reconciler-type=none",
-            "--service-cluster-ip-range=10.96.0.0/24",
-            f"--tls-cert-file={self.certs}/apiserver.crt",
-            f"--tls-private-key-file={self.certs}/apiserver.key",
-            f"--client-ca-file={self.certs}/ca.crt",
-            f"--token-auth-file={self.root}/tokens.csv",
-            "--authorization-mode=RBAC",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={self.certs}/sa.pub",
-            f"--service-account-signing-key-file={self.certs}/sa.key",
-            "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
-            "--allow-privileged=true",
-        ]
-
-    def _manager_options(self) -> list[str]:
-        # The node life-cycle controller would mark nodes without a kubelet as lost.
-        return [
-            f"--kubeconfig={self.root}/admin.kubeconfig",
-            "--bind-address=127.0.0.1",
-            f"--secure-port={self._manager_port}",
-            "--leader-elect=false",
-            "--controllers=job-controller,garbage-collector-controller,namespace-controller,"
-            "serviceaccount-controller",
-            "--concurrent-gc-syncs=5",
-        ]
-
-    def _kai_options(self, name: str) -> list[str]:
-        one, two = (f"127.0.0.1:{port}" for port in self._listen[name])
-        probes = [f"--metrics-bind-address={one}", f"--health-probe-bind-address={two}"]
-        return {
-            "kai-scheduler": [
-                "--schedule-period=1s",
-                f"--listen-address={one}",
-                f"--plugin-server-port={self._plugin_port}",
-                "--detailed-fit-errors=true",
-                "--v=3",
-                f"--scheduler-conf={self.root}/scheduler.yaml",
-            ],
-            "kai-binder": [*probes, "--fake-gpu-nodes=true"],
-            "kai-podgrouper": probes,
-            "kai-queuecontroller": [
-                "--enable-webhook=false",
-                "--skip-controller-name-validation=true",
-                f"--metrics-listen-address={one}",
-            ],
-            "kai-podgroupcontroller": [
-                "--enable-podgroup-webhook=false",
-                "--skip-controller-name-validation=true",
-                *probes,
-            ],
-        }[name]
-
-    def _admission_options(self) -> list[str]:
-        one, two = (f"127.0.0.1:{port}" for port in self._admission_ports)
-        return [
-            f"--webhook-addr={self._webhook_port}",
-            "--gpu-sharing-enabled=true",
-            "--fake-gpu-nodes=true",
-            "--gpu-pod-runtime-class-name=",
-            f"--metrics-bind-address={one}",
-            f"--health-probe-bind-address={two}",
-        ]
 
 
 @contextlib.contextmanager

@@ -1,12 +1,15 @@
 """A small fake kubelet for every node: bound pods run, deleted pods end, GPUs get their numbers.
 
 KAI holds a shared GPU by a reservation pod and waits until that pod tells in an annotation which
-device it got: here the lowest index that no other pod of the node has.
+device it got: here the lowest GPU of the node that no other reservation has. The annotation is
+named after an index, but what KAI's own reservation pod writes there is the UUID that NVML tells.
 """
 
 import contextlib
+import itertools
 import threading
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,9 +20,16 @@ from tests.lab.kube.api import Api, ApiError
 EXIT = "foundry.lab/exit"
 """Annotation of a pod that ends: `0 after 5` is exit code 0 after 5 seconds."""
 
-GPU_INDEX = "run.ai/reserve_for_gpu_index"
+GPU_UUID = "run.ai/reserve_for_gpu_index"
 GROUP = "runai-gpu-group"
 RESERVATIONS = "kai-resource-reservation"
+SIGTERM_CODE = 143
+"""Exit code of a container that SIGTERM ended, as a deletion does."""
+
+
+def gpu_uuid(node: str, index: int) -> str:
+    """The UUID of a GPU of a node: always the same one."""
+    return f"GPU-{uuid.uuid5(uuid.NAMESPACE_DNS, f'{index}.{node}')}"
 
 
 def now_text() -> str:
@@ -79,6 +89,10 @@ class Kubelet:
         """Do what a kubelet would do next for this pod."""
         with contextlib.suppress(ApiError):
             if "deletionTimestamp" in pod["metadata"]:
+                if pod["status"].get("phase") == "Running":
+                    # The controllers of a Job wait for this before they replace a pod.
+                    status = _ended(pod, SIGTERM_CODE)
+                    self.api.patch(f"{_path(pod)}/status", {"status": status})
                 self.api.delete(_path(pod), gracePeriodSeconds="0")
             elif pod["spec"].get("nodeName") and pod["status"].get("phase") == "Pending":
                 self._run(pod)
@@ -86,8 +100,8 @@ class Kubelet:
     def _run(self, pod: Any) -> None:
         meta = pod["metadata"]
         if meta["namespace"] == RESERVATIONS and GROUP in meta.get("labels", {}):
-            index = str(self._free_index(pod))
-            changed = self.api.patch(_path(pod), {"metadata": {"annotations": {GPU_INDEX: index}}})
+            gpu = self._free_gpu(pod)
+            changed = self.api.patch(_path(pod), {"metadata": {"annotations": {GPU_UUID: gpu}}})
             self._pods[meta["uid"]] = changed
         started = now_text()
         status = {
@@ -111,16 +125,17 @@ class Kubelet:
             end = datetime.now(UTC) + timedelta(seconds=float(seconds))
             self._ends[meta["uid"]] = (end, int(code))
 
-    def _free_index(self, pod: Any) -> int:
-        """The lowest index of a GPU of the node that no other reservation has."""
+    def _free_gpu(self, pod: Any) -> str:
+        """The UUID of the first GPU of the node that no other reservation has."""
+        node = pod["spec"]["nodeName"]
         taken = {
-            other["metadata"].get("annotations", {}).get(GPU_INDEX)
+            other["metadata"].get("annotations", {}).get(GPU_UUID)
             for other in self._pods.values()
             if other["metadata"]["uid"] != pod["metadata"]["uid"]
             and other["metadata"]["namespace"] == RESERVATIONS
-            and other["spec"].get("nodeName") == pod["spec"]["nodeName"]
+            and other["spec"].get("nodeName") == node
         }
-        return next(n for n in range(1024) if str(n) not in taken)
+        return next(gpu for n in itertools.count() if (gpu := gpu_uuid(node, n)) not in taken)
 
     def _end(self) -> None:
         """End the pods whose time has come."""

@@ -29,6 +29,7 @@ WORKLOADS = (
     "/apis/scheduling.run.ai/v2alpha2/namespaces/{namespace}/podgroups",
 )
 QUEUE_LABEL = "kai.scheduler/queue"
+POOL_LABEL = "kai.scheduler/node-pool"
 
 SCHEDULER_CONF = """\
 actions: "allocate, consolidation, reclaim, preempt, stalegangeviction"
@@ -59,14 +60,17 @@ tiers:
 """
 """KAI's own list, and the plugin that tells the order of the queue."""
 
-_SYSTEM = ("kai-scheduler", "kai-resource-reservation", "kai-scale-adjust")
+_KAI_SYSTEM = ("kai-scheduler", "kai-resource-reservation", "kai-scale-adjust")
+SYSTEM = ("default", "kube-node-lease", "kube-public", "kube-system", *_KAI_SYSTEM)
+"""Namespaces of the cluster itself."""
+
 _RBAC = "rbac.authorization.k8s.io"
 _READ = ["get", "list", "watch"]
 
 
 def everything() -> Iterator[tuple[str, Any]]:
     """Collections and the objects to create in them."""
-    for name in (*_SYSTEM, *NAMESPACES):
+    for name in (*_KAI_SYSTEM, *NAMESPACES):
         yield "/api/v1/namespaces", _named("v1", "Namespace", name)
     yield (
         "/api/v1/namespaces/kai-resource-reservation/serviceaccounts",
@@ -160,7 +164,7 @@ def webhooks(url: str, bundle: str) -> Iterator[tuple[str, Any]]:
                     {
                         "key": "kubernetes.io/metadata.name",
                         "operator": "NotIn",
-                        "values": list(_SYSTEM),
+                        "values": list(_KAI_SYSTEM),
                     }
                 ]
             },
@@ -180,10 +184,8 @@ def node(name: str, gpus: int, product: str, memory_mib: int, pool: str = "") ->
         "nvidia.com/gpu.product": product,
         "nvidia.com/gpu.memory": str(memory_mib),
     }
-    if pool:
-        labels["kai.scheduler/node-pool"] = pool
     made = _named("v1", "Node", name)
-    made["metadata"]["labels"] = labels
+    made["metadata"]["labels"] = {**labels, **_pool(pool)}
     return {**made, "spec": {"unschedulable": False}}
 
 
@@ -207,8 +209,9 @@ def queue(
     limit: float = -1,
     weight: float = 1,
     priority: int | None = None,
+    pool: str = "",
 ) -> Any:
-    """A queue with amounts of GPUs; CPU and memory are without bounds."""
+    """A queue of one node pool with amounts of GPUs; CPU and memory are without bounds."""
     free = {"quota": -1, "limit": -1, "overQuotaWeight": 1}
     spec: dict[str, Any] = {
         "displayName": name,
@@ -222,7 +225,9 @@ def queue(
         spec["parentQueue"] = parent
     if priority is not None:
         spec["priority"] = int(priority)
-    return {**_named("scheduling.run.ai/v2", "Queue", name), "spec": spec}
+    made = _named("scheduling.run.ai/v2", "Queue", name)
+    made["metadata"]["labels"] = _pool(pool)
+    return {**made, "spec": spec}
 
 
 def pod(
@@ -295,6 +300,10 @@ def _template(made: Any) -> Any:
         "metadata": {"labels": meta["labels"], "annotations": meta["annotations"]},
         "spec": made["spec"],
     }
+
+
+def _pool(pool: str) -> dict[str, str]:
+    return {POOL_LABEL: pool} if pool else {}
 
 
 def _named(version: str, kind: str, name: str) -> Any:

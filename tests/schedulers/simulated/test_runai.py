@@ -118,7 +118,7 @@ def test_the_request_that_would_be_posted(runai: RunaiManners) -> None:
         "gpuPortionRequest": 0.5,
         "gpuPortionLimit": 0.5,
         "cpuCoreRequest": 4.0,
-        "cpuMemoryRequest": "8G",
+        "cpuMemoryRequest": "8192Mi",
     }
     assert body["spec"]["annotations"] == [{"name": "foundry/submit-token", "value": "token-7"}]
 
@@ -128,17 +128,21 @@ def test_the_request_that_would_be_posted(runai: RunaiManners) -> None:
     [
         (("--project=nowhere",), "404 project 'nowhere' was not found"),
         (("--project=speech",), "403 no access rule lets ada"),
-        (("--gpu-portion-request=1.5",), "400 compute.gpuPortionRequest"),
-        (("--gpu-portion-request=nan",), "400 compute.gpuPortionRequest"),
-        (("--gpu-portion-request=inf",), "400 compute.gpuPortionRequest"),
-        (("--gpu-devices-request=9",), "400 gpu-devices-request"),
-        (("--gpu-devices-request=²",), "400 gpu-devices-request"),
-        (("--cpu-memory-request=lots",), "400 cpu-memory-request"),
-        (("--preemptibility=maybe",), "400 preemptibility"),
-        (("--name=Not Good",), "400 name"),
+        (("--gpu-portion-request=1.5",), "--gpu-portion-request"),
+        (("--gpu-portion-request=nan",), "--gpu-portion-request"),
+        (("--gpu-portion-request=inf",), "--gpu-portion-request"),
+        (("--gpu-devices-request=9",), "400 gpuDevicesRequest"),
+        (("--gpu-devices-request=²",), "--gpu-devices-request"),
+        (("--cpu-memory-request=lots",), "--cpu-memory-request"),
+        (("--preemptibility=maybe",), "--preemptibility"),
+        (("--name=Not Good",), "--name"),
         (("--time=5",), "option '--time=5' is not known"),
         (("train.sh",), "option 'train.sh' is not known"),
-        (("--name",), "option --name has no value"),
+        (("--name",), "--name: has no value"),
+        (("--gpu-memory-request=81Gi",), "400 gpuMemoryRequest"),
+        (("--cpu-core-request=129",), "400 cpuCoreRequest"),
+        (("--node-pools=nowhere",), "400 nodePools"),
+        (("--kind=Job",), "--kind cannot be used"),
     ],
 )
 def test_a_bad_submission_is_refused_in_the_preview(

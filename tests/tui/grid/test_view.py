@@ -225,9 +225,9 @@ def test_a_bad_filter_changes_nothing() -> None:
 
 def test_me_is_the_user_who_asks() -> None:
     view = view_of(made(1))
-    view.narrow("user=me", "alice")
+    view.narrow("user=me", frozenset({"alice"}))
     assert shown(view) == ["1"]
-    view.narrow("user=me", "bob")
+    view.narrow("user=me", frozenset({"bob"}))
     assert shown(view) == []
 
 

@@ -35,7 +35,7 @@ def waits(site: Site) -> Run:
     """A waiting run of the simulated user."""
     every = site.schedulers["sim-slurm"].snapshot().runs
     return next(
-        r for r in every if r.user == site.me and r.state is RunState.PENDING and not r.held
+        r for r in every if r.user in site.me and r.state is RunState.PENDING and not r.held
     )
 
 

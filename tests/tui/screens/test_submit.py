@@ -134,6 +134,37 @@ def test_a_script_is_submitted_and_its_run_opened(home: Path) -> None:
     on(site, test)
 
 
+def test_a_job_spec_is_rendered_as_it_is_typed_and_submitted(home: Path) -> None:
+    (home / "job.yaml").write_text(
+        "name: hello\ncommand: |\n  sleep 600\nqueue: {slurm: short, runai: vision}\n"
+        "gpus: 1\ntime_limit: 1h\npreemptible: true\n"
+    )
+    site = at_once()
+    before = runs(site)
+
+    async def test(app: Foundry, pilot: Pilot[int]) -> None:
+        await opened(app, pilot)
+        await typed(pilot, "job.yaml")
+        await until(pilot, lambda: "--job-name=hello" in screen(app))
+        assert "--partition=short" in screen(app)
+        assert "preemptible: on Slurm" in screen(app)
+        assert "sleep 600" in screen(app)
+        await pilot.press("up", "right")
+        await until(pilot, lambda: "POST /api/v1/workloads/trainings" in screen(app))
+        assert "time_limit: Run:ai knows none" in screen(app)
+        await pilot.press("left", "enter", "enter")
+        await typed(pilot, "--gres=gpu:1")
+        await until(pilot, lambda: "beside a job spec" in screen(app))
+        await pilot.press("ctrl+u", "enter", "enter")
+        await until(pilot, lambda: "--job-name=hello" in screen(app))
+        await agreed(app, pilot)
+        await submitted(app, pilot)
+        (new,) = runs(site) - before
+        assert said(app) == f"submitted {new}"
+
+    on(site, test)
+
+
 def test_escape_at_the_question_sends_nothing(home: Path) -> None:
     script(home)
     site = at_once()

@@ -1,0 +1,77 @@
+"""The doctor: every source, found, missing or broken, and what lies here and is not configured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from foundry_tui.actions.site import Scheduler, Site
+from foundry_tui.actions.tracker import NONE_SET
+from foundry_tui.estate.text import safe
+from foundry_tui.schedulers.ports import Probe
+
+Found = tuple[str, str, tuple[Probe, ...]]
+"""The name of a source, its kind, and what was found of it."""
+
+
+def doctor(site: Site) -> tuple[Found, ...]:
+    """Per source its name, its kind and what was found of it. Slow ones are asked side by side."""
+    schedulers = list(site.schedulers.values())
+    with ThreadPoolExecutor(max_workers=max(1, len(schedulers))) as pool:
+        found = list(pool.map(_probed, schedulers))
+    if site.mode == "demo" and not site.options.demo:
+        from foundry_tui.schedulers.slurm.commands import Commands
+        from foundry_tui.schedulers.slurm.probe import probe
+
+        found.insert(0, ("slurm", "slurm", probe(Commands())))
+    if site.mode != "saved":
+        found += _unconfigured(site, os.environ)
+        found.append(_tracking(site))
+        what, state, words, mend = site.nvml.probe()
+        found.append(
+            ("nvml", "telemetry", (Probe(what=what, state=state, found=words, mend=mend),))
+        )
+    return tuple(found)
+
+
+def _probed(scheduler: Scheduler) -> Found:
+    return (scheduler.name, scheduler.kind, scheduler.probe())
+
+
+def _unconfigured(site: Site, env: Mapping[str, str]) -> list[Found]:
+    """Logins of this user that no source of the configuration uses: looked for, never opened."""
+    home = Path(env.get("HOME", "/nonexistent"))
+    named = env.get("KUBECONFIG", "").split(":")[0]
+    kubeconfig = Path(named) if named else home / ".kube" / "config"
+    login = Path(env.get("RUNAI_CLI_CONFIG_PATH") or home / ".runai")
+    found: list[Found] = []
+    for place, configured, table, kind, what in (
+        (kubeconfig, site.config.kubernetes, "kubernetes.NAME", "kai", "kubeconfig"),
+        (login, site.config.runai, "runai.NAME", "runai", "login"),
+    ):
+        if configured or site.options.demo or not place.exists():
+            continue
+        words = f"{place} is there, and no source uses it: what it leads to is not shown"
+        mend = f"foundry config init, then fill in [{table}]"
+        probe = Probe(what=what, state="off", found=safe(words, max_cells=400), mend=mend)
+        found.append((kind, kind, (probe,)))
+    return found
+
+
+def _tracking(site: Site) -> Found:
+    """What is found of the tracking server."""
+    tracker = site.tracker
+    if tracker is None:
+        unset = site.untracked == NONE_SET
+        none = Probe(
+            what="mlflow",
+            state="missing" if unset else "broken",
+            found=safe(site.untracked, max_cells=400),
+            mend="foundry tracking up" if unset else None,
+        )
+        return ("mlflow", "mlflow", (none,))
+    lines = tracker.probe()
+    told = (Probe(what=f.what, state=f.state, found=f.found, mend=f.mend) for f in lines)
+    return (tracker.name, "mlflow", tuple(told))

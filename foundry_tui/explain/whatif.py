@@ -1,0 +1,184 @@
+"""What would start now: the smallest changes of a request, on GPU groups and quotas as they are.
+
+For schedulers that give no start times (KAI, Run:ai). A change is offered only when the request
+with it has room now and no limit in the way; what takes nothing from the work comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from foundry_tui.estate.gpu import WHOLE_MILLI
+from foundry_tui.estate.queue import Queue
+from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.explain import say
+from foundry_tui.explain.packing import Ask, placed, spaces
+
+SHARES = (900, 800, 750, 700, 600, 500, 400, 300, 250, 200, 100)
+"""Shares of a GPU that are offered instead of a larger one, in thousandths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A queue that keeps a request out: its quota or its limit, in thousandths."""
+
+    queue: Queue
+    what: str
+    most: int
+    held: int
+
+    @property
+    def left(self) -> int:
+        """Thousandths that it still has."""
+        return max(0, self.most - self.held)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One change: its words, and the request after it."""
+
+    sentence: str
+    ask: Ask
+    queue: str | None
+    preemptible: bool
+
+
+def above(snapshot: Snapshot, source: str, name: str | None) -> tuple[Queue, ...]:
+    """A queue and all above it; a ring is walked once."""
+    known = {q.name: q for q in snapshot.queues if q.source == source}
+    found: dict[str, Queue] = {}
+    queue = known.get(name or "")
+    while queue is not None and queue.name not in found:
+        found[queue.name] = queue
+        queue = known.get(queue.parent or "")
+    return tuple(found.values())
+
+
+def bound(
+    snapshot: Snapshot, source: str, name: str | None, milli: int, *, preemptible: bool
+) -> Bound | None:
+    """The first queue on the way up that a request of so many thousandths does not fit into.
+
+    What is preemptible may borrow up to the limit; what is not has to fit into the quota with all
+    else that is not.
+    """
+    for queue in above(snapshot, source, name):
+        held, firm = queue.allocated_gpu_milli, queue.allocated_non_preemptible_gpu_milli
+        limit, quota = queue.limit_gpu_milli, queue.quota_gpu_milli
+        if limit is not None and held is not None and held + milli > limit:
+            return Bound(queue, "limit", limit, held)
+        if not preemptible and quota is not None:
+            used = held if firm is None else firm
+            if used is not None and used + milli > quota:
+                return Bound(queue, "quota", quota, used)
+    return None
+
+
+def starts_now(
+    snapshot: Snapshot, source: str, queue: str | None, ask: Ask, *, preemptible: bool
+) -> bool:
+    """Whether a request has room now and no quota or limit in the way."""
+    if bound(snapshot, source, queue, ask.total_milli, preemptible=preemptible) is not None:
+        return False
+    return placed(spaces(snapshot, source, ask), ask) == ask.pods
+
+
+def smallest_changes(
+    snapshot: Snapshot,
+    source: str,
+    queue: str | None,
+    ask: Ask,
+    *,
+    preemptible: bool,
+    others: Sequence[str] = (),
+) -> tuple[Option, ...]:
+    """The changes with which the request would start now, at most one of each sort.
+
+    `others` are queues that its owner may use too.
+    """
+    found = []
+    for options in _sorts(snapshot, source, queue, ask, preemptible, others):
+        for option in options:
+            if starts_now(
+                snapshot, source, option.queue, option.ask, preemptible=option.preemptible
+            ):
+                found.append(option)
+                break
+    return tuple(found)
+
+
+def _sorts(
+    snapshot: Snapshot,
+    source: str,
+    queue: str | None,
+    ask: Ask,
+    preemptible: bool,
+    others: Sequence[str],
+) -> Iterator[Iterator[Option]]:
+    """Sorts of change, what costs the work least first; each from small to large."""
+    if not preemptible:
+        sentence = "make it preemptible: it may borrow then, and can be stopped for its owners"
+        yield iter([Option(sentence, ask, queue, True)])
+    yield (
+        Option(f"submit it to {name}, which has room under its quota", ask, name, preemptible)
+        for name in others
+        if name != queue
+    )
+    if ask.pools or ask.model:
+        free = replace(ask, pools=(), model=None)
+        pools = sorted({p for n in snapshot.nodes if n.source == source for p in n.queues})
+        yield (
+            Option(
+                f"ask for node pool {pool} instead of {say.listed(ask.pools, 'or')}",
+                replace(free, pools=(pool,)),
+                queue,
+                preemptible,
+            )
+            for pool in pools
+            if ask.pools and pool not in ask.pools
+        )
+    if ask.gpu_memory_bytes is None:
+        yield (
+            Option(
+                f"ask for {say.gpus(milli)} {'each ' if ask.devices * ask.pods > 1 else ''}"
+                f"instead of {say.gpus(ask.milli)}",
+                replace(ask, milli=milli),
+                queue,
+                preemptible,
+            )
+            for milli in SHARES
+            if milli < ask.milli
+        )
+    yield (
+        Option(
+            f"ask for {say.counted(devices, 'GPU')} instead of {ask.devices}"
+            + (" in each pod" if ask.pods > 1 else ""),
+            replace(ask, devices=devices),
+            queue,
+            preemptible,
+        )
+        for devices in range(ask.devices - 1, 0, -1)
+    )
+    yield (
+        Option(
+            f"start it with {say.counted(pods, 'pod')} instead of {ask.pods}",
+            replace(ask, pods=pods),
+            queue,
+            preemptible,
+        )
+        for pods in range(ask.pods - 1, 0, -1)
+    )
+
+
+def most_free_milli(snapshot: Snapshot, source: str, ask: Ask) -> int:
+    """The largest share that one GPU has free where the request may go."""
+    found = spaces(snapshot, source, ask)
+    return max((f for s in found for f in s.free), default=0)
+
+
+def most_free_gpus(snapshot: Snapshot, source: str, ask: Ask) -> int:
+    """The most GPUs of one node that could each take the share asked for."""
+    milli = min(ask.milli, WHOLE_MILLI)
+    found = spaces(snapshot, source, ask)
+    return max((sum(f >= milli for f in s.free) for s in found), default=0)

@@ -1,0 +1,1 @@
+"""A Kubernetes cluster whose GPUs KAI-Scheduler gives away, or Run:ai seen from inside one."""

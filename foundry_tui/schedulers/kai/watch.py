@@ -1,0 +1,136 @@
+"""What the API server holds, kept in memory: every kind listed once, then followed by watches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from foundry_tui.estate.text import safe
+from foundry_tui.schedulers.kai.connect import Cluster
+from foundry_tui.schedulers.kai.follow import Follower
+from foundry_tui.schedulers.kai.kinds import KINDS, PODS, Kind, Table
+from foundry_tui.schedulers.ports import Denied, SchedulerError, Unavailable
+
+
+class State:
+    """All collections: `read` lists, `follow` starts the watches, `check` tells their health.
+
+    `listed` says whether everything was read once.
+    """
+
+    def __init__(self, cluster: Cluster, kinds: Sequence[Kind] = KINDS) -> None:
+        self.cluster = cluster
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.listed = False
+        spaces = cluster.config.namespaces
+        held = cluster.config.reservation_namespace
+        self.followers = tuple(
+            Follower(cluster, Table(kind, path), self._stopped)
+            for kind in kinds
+            for path in kind.paths((*spaces, held) if kind is PODS and spaces else spaces)
+        )
+        self._needed = tuple(
+            f.table
+            for f in self.followers
+            if f.table.kind.needed and f.table.path in f.table.kind.paths(spaces)
+        )
+        self._reading: list[threading.Thread] = []
+
+    @property
+    def followed(self) -> bool:
+        """Whether the watches run."""
+        return bool(self._threads)
+
+    @property
+    def changes(self) -> int:
+        """Grows with every change: an equal number means that nothing is new."""
+        return sum(f.table.changes for f in self.followers)
+
+    def rows(self, kind: Kind) -> list[Any]:
+        """The objects of a kind, as known now."""
+        return [
+            row
+            for f in self.followers
+            if f.table.kind is kind
+            for row in list(f.table.rows.values())
+        ]
+
+    def read(self) -> None:
+        """List everything, side by side. Lists that take longer go on until the next call.
+
+        Raises:
+            Denied: the pods may not be read.
+            SchedulerError: the API server did not answer.
+        """
+        if not self._reading:
+            self._reading = [
+                threading.Thread(target=self._read, args=(f,), daemon=True) for f in self.followers
+            ]
+            for thread in self._reading:
+                thread.start()
+        until = time.monotonic() + self.cluster.config.timeout_s
+        for thread in self._reading:
+            thread.join(max(0.0, until - time.monotonic()))
+        if any(thread.is_alive() for thread in self._reading):
+            name = self.cluster.config.name
+            raise Unavailable(f"reading {name}", "the lists did not end in time; they go on")
+        self._reading = []
+        self.check()
+        self.listed = True
+
+    def _read(self, follower: Follower) -> None:
+        try:
+            follower.read()
+        except SchedulerError as error:
+            follower.table.error = error
+            follower.table.lost_at = float("-inf")
+        except Exception as error:  # as in `follow`
+            follower.table.error = SchedulerError(f"list {follower.table.path}", repr(error))
+            follower.table.lost_at = float("-inf")
+
+    def follow(self) -> None:
+        """Start the watches; they are daemon threads and end with the process."""
+        if self._threads:
+            return
+        self._threads = [
+            threading.Thread(target=f.follow, name=f"watch-{f.table.kind.name}", daemon=True)
+            for f in self.followers
+            if not isinstance(f.table.error, Denied)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let the watches end; does not wait for them."""
+        self._stopped.set()
+
+    def check(self) -> None:
+        """Raise what keeps the data from being trusted: no pods, from nowhere.
+
+        Raises:
+            Denied: the pods may not be read.
+            SchedulerError: the API server does not answer.
+        """
+        lost = [t for t in self._needed if t.lost and t.error is not None]
+        if len(lost) < len(self._needed):
+            return
+        # A server that does not answer says more than one that refuses a namespace.
+        for table in sorted(lost, key=lambda t: isinstance(t.error, Denied)):
+            if table.error is not None:
+                raise table.error
+
+    def missing(self) -> tuple[str, ...]:
+        """What of the cluster cannot be seen, in words."""
+        told = []
+        for table in (f.table for f in self.followers):
+            if isinstance(table.error, Denied) and (table.lost or not table.rows):
+                told.append(f"{table.path} may not be read by this user: {table.error.answer}")
+            elif table.lost and table.error is not None:
+                what = "is shown as it was" if table.rows else "is not known"
+                told.append(f"{table.path} {what}: {table.error.answer}")
+            if table.unread:
+                told.append(f"{len(table.unread)} of {table.kind.name} could not be understood")
+        return tuple(safe(words, max_cells=300) for words in told)

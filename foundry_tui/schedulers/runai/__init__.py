@@ -1,0 +1,1 @@
+"""Run:ai: the control plane over its REST interface."""

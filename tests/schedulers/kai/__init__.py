@@ -1,0 +1,1 @@
+"""Tests of the adapter for clusters that KAI schedules."""
