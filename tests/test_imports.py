@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("textual", "rich", "numpy", "scipy", "mlflow", "kubernetes", "httpx", "sqlite_utils")
+HEAVY = (
+    "textual",
+    "rich",
+    "numpy",
+    "scipy",
+    "mlflow",
+    "kubernetes",
+    "httpx",
+    "sqlite_utils",
+    "yaml",
+)
 
 
 def imported(*args: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from foundry_tui.estate.acts import (
     Receipt,
     Release,
     Requeue,
+    Resume,
     Submit,
+    Suspend,
 )
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.snapshot import Snapshot
@@ -28,12 +30,17 @@ from foundry_tui.schedulers.slurm.arguments import split_arguments
 from foundry_tui.schedulers.slurm.directives import DirectiveError
 from foundry_tui.store.journal import OPEN, JournalError, Record
 
-RUN_ACTS: dict[str, Callable[[str, tuple[str, ...]], Act]] = {
-    "cancel": lambda source, runs: Cancel(source=source, runs=runs),
-    "hold": lambda source, runs: Hold(source=source, runs=runs),
-    "release": lambda source, runs: Release(source=source, runs=runs),
-    "requeue": lambda source, runs: Requeue(source=source, runs=runs),
+PlainAct = type[Cancel] | type[Hold] | type[Release] | type[Requeue] | type[Suspend] | type[Resume]
+
+RUN_ACTS: dict[str, PlainAct] = {
+    "cancel": Cancel,
+    "hold": Hold,
+    "release": Release,
+    "requeue": Requeue,
+    "suspend": Suspend,
+    "resume": Resume,
 }
+"""The acts that need nothing but runs."""
 
 SPECS = (".yaml", ".yml", ".toml")
 """How the name of a job spec ends. A file that begins with `#!` is a script all the same."""
@@ -84,9 +91,15 @@ def prepare(site: Site, verb: str, snapshot: Snapshot, runs: Iterable[Run]) -> t
     prepared = []
     for source, chosen in by_source.items():
         _answers(snapshot, source)
-        act = RUN_ACTS[verb](source, tuple(r.id for r in chosen))
+        act = RUN_ACTS[verb](source=source, runs=tuple(r.id for r in chosen))
         prepared.append(_prepared(site, source, act, tuple(chosen)))
     return tuple(prepared)
+
+
+def unsupported(site: Site, verb: str, source: str) -> str | None:
+    """Why a source cannot do an act at all, in its own words; None when it can, or is not here."""
+    scheduler = site.schedulers.get(source)
+    return None if scheduler is None else scheduler.supports(RUN_ACTS[verb])
 
 
 def _answers(snapshot: Snapshot, source: str) -> None:
@@ -175,9 +188,9 @@ def read_script(path: str) -> tuple[str, bytes]:
     place = Path(path).expanduser()
     try:
         if place.is_dir():
-            raise WrongUse(f"{path} is a directory; give the batch script itself")
+            raise WrongUse(f"{path} is a directory; give the file itself")
         if not place.exists():
-            raise WrongUse(f"{path} does not exist; give the path of a batch script")
+            raise WrongUse(f"{path} does not exist; give the path of a batch script or a spec")
         if not place.is_file():
             raise WrongUse(f"{path} is no regular file")
         if place.stat().st_size > MAX_READ_BYTES:
@@ -202,7 +215,7 @@ def split_submit(
     except DirectiveError as error:
         raise WrongUse(f"submit: {error}") from error
     if script is None:
-        raise WrongUse("submit: no batch script is named; foundry submit [SBATCH OPTIONS] SCRIPT")
+        raise WrongUse("submit: name a job spec or a batch script; foundry submit [OPTIONS] FILE")
     return options, script, script_args
 
 

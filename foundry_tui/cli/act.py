@@ -169,7 +169,9 @@ def _report(context: Context, changes: list[Change]) -> int:
     return codes.pop() if len(codes) == 1 else PARTLY
 
 
-cancel, hold, release, requeue = (_verb(v) for v in ("cancel", "hold", "release", "requeue"))
+cancel, hold, release, requeue, suspend, resume = (
+    _verb(v) for v in ("cancel", "hold", "release", "requeue", "suspend", "resume")
+)
 
 
 @command(

@@ -33,6 +33,8 @@ COMMANDS = {
     "hold": "foundry_tui.cli.act",
     "release": "foundry_tui.cli.act",
     "requeue": "foundry_tui.cli.act",
+    "suspend": "foundry_tui.cli.act",
+    "resume": "foundry_tui.cli.act",
     "undo": "foundry_tui.cli.act",
     "journal": "foundry_tui.cli.act",
     "advise": "foundry_tui.cli.plan",

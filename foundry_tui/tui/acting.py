@@ -17,6 +17,8 @@ _FITS: dict[str, tuple[Callable[[Run], bool], str]] = {
     ),
     "release": (lambda run: run.held, "is not held"),
     "requeue": (lambda run: run.state in HOLDING, "does not run"),
+    "suspend": (lambda run: run.state is RunState.RUNNING, "does not run"),
+    "resume": (lambda run: run.state is RunState.SUSPENDED, "is not suspended"),
 }
 """Act -> which runs it is for, and what is said of others."""
 
@@ -44,7 +46,13 @@ class RunActs(Place):
         if not able:
             otherwise = _FITS[action.id][1]
             return f"{runs[0].native_id} {otherwise}" if len(runs) == 1 else f"each {otherwise}"
-        return self._not_allowed(able) or self._silent(able)
+        return self._not_possible(action.id, able) or self._not_allowed(able) or self._silent(able)
+
+    def _not_possible(self, verb: str, runs: tuple[Run, ...]) -> str | None:
+        """Why none of their schedulers knows such an act, in the words of the first."""
+        site = self.foundry.site
+        told = [act.unsupported(site, verb, source) for source in {r.source for r in runs}]
+        return next(iter(told)) if all(told) else None
 
     def _not_allowed(self, runs: tuple[Run, ...]) -> str | None:
         """Why this user may change none of them; what is not known is for the scheduler to say."""
@@ -77,6 +85,12 @@ class RunActs(Place):
 
     def do_requeue(self) -> None:
         self.act_on_runs("requeue", self.selected_runs())
+
+    def do_suspend(self) -> None:
+        self.act_on_runs("suspend", self.selected_runs())
+
+    def do_resume(self) -> None:
+        self.act_on_runs("resume", self.selected_runs())
 
     def act_on_runs(self, verb: str, runs: tuple[Run, ...], note: str = "") -> None:
         """Spell the act out, off the keys' thread, and ask; `note` stands in the title."""

@@ -122,13 +122,11 @@ def test_a_job_spec_keeps_its_variables_and_names_its_experiment(
     change = act.perform(site, prepared)
     assert change.receipts[0].status in (ReceiptStatus.DONE, ReceiptStatus.ACCEPTED)
     (record,) = tracker.find("foundry.submit_id", prepared.token)
-    assert record.name == "my-run"
-    assert (tracker.experiment_names[record.experiment_id], record.tags["mlflow.source.name"]) == (
-        "llama", str(path),
-    )  # fmt: skip
+    assert (prepared.experiment, record.name) == ("llama", "my-run")
+    assert record.tags["mlflow.source.name"] == str(path)
     (journalled,) = site.journal.changes()
     sent = " ".join(journalled.commands[0])
-    assert "x y" in sent and record.run_id in sent and "mine" not in sent
+    assert "x y" in sent and "llama" in sent and record.run_id in sent and "mine" not in sent
     other = act.prepare_submit(site, source, (), str(path), (), experiment="other")
     assert other.experiment == "other"
     path.write_text("command: sleep 60\nenvironment: {MLFLOW_EXPERIMENT_NAME: by-variable}\n")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from foundry_tui.jobs.errors import SpecError
 from foundry_tui.jobs.reading import KEYS, load
@@ -210,3 +212,21 @@ def test_toml_dates_and_special_numbers_are_no_amounts() -> None:
     assert "not a date or time" in refusal('command = "a"\ntime_limit = 12:00:00', "a.toml")
     for value in ("nan", "inf", "-inf", "1e300"):
         assert "gpu_share" in refusal(f'command = "a"\ngpu_share = {value}', "a.toml")
+
+
+PIECES = st.sampled_from(
+    ["command", ": ", "\n", "a", "- ", "[", "]", "{", "}", "&x", "*x", "!!int", "'", '"', "|", ">",
+     "\t", " ", "#", "---", "...", "?", "%YAML 1.1", ",", "=", "gpus", "1", "\x85", "\ufeff",
+     "\u2028", "environment", "options", "slurm", "queue", "null", "~", "\\", "<<", "\U0001f600"]
+)  # fmt: skip
+HOSTILE = st.lists(PIECES, max_size=40).map("".join).map(str.encode) | st.binary(max_size=200)
+
+
+@given(HOSTILE, st.sampled_from(["a.yaml", "a.toml"]))
+def test_no_file_ends_in_anything_but_a_spec_or_its_error(data: bytes, name: str) -> None:
+    try:
+        found = load(name, data)
+    except SpecError as error:
+        assert str(error).startswith(name) and str(error).isprintable()
+    else:
+        assert found.script or found.file

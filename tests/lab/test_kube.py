@@ -1,7 +1,6 @@
 """The Kubernetes lab itself: KAI places fractions, gangs wait, quota is taken back."""
 
 import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -231,18 +230,20 @@ def test_a_second_lab_in_the_foreground_works_and_ends_without_a_rest(kube: Kube
     command = [sys.executable, "-m", "tests.lab.kube"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        kubeconfig = Path(process.stdout.readline().partition("=")[2].strip())
-        root = kubeconfig.parent
-        url = json.loads(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
-        second = Api(url, root / "certs")
-        for api in (kube.api, second):
-            api.create(PODS.format("team-a"), objects.pod("beside", gpus=2))
-        until(lambda: counted(kube.api) == ["2"], 30, "the first lab to count GPUs", 0.2)
-        until(lambda: counted(second) == ["2"], 30, "the second lab to count GPUs", 0.2)
-        second.close()
-        process.send_signal(signal.SIGTERM)
-        process.stdout.read()
-        assert process.wait(30) == 0
+        try:
+            kubeconfig = Path(process.stdout.readline().partition("=")[2].strip())
+            root = kubeconfig.parent
+            url = json.loads(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+            second = Api(url, root / "certs")
+            for api in (kube.api, second):
+                api.create(PODS.format("team-a"), objects.pod("beside", gpus=2))
+            until(lambda: counted(kube.api) == ["2"], 30, "the first lab to count GPUs", 0.2)
+            until(lambda: counted(second) == ["2"], 30, "the second lab to count GPUs", 0.2)
+            second.close()
+        finally:
+            process.terminate()
+            process.stdout.read()
+    assert process.returncode == 0
     assert not root.exists()
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert not [line for line in lines if bytes(root) in line]

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from foundry_tui.config.sources import KubernetesConfig
 from foundry_tui.estate.acts import Submit
+from foundry_tui.schedulers.kai.adapter import KaiAdapter
 from foundry_tui.schedulers.runai.fake import FakeRunai
 from foundry_tui.schedulers.simulated import build
 from foundry_tui.schedulers.simulated.live import SPEED
 from foundry_tui.schedulers.slurm.adapter import SlurmAdapter
+from tests.lab.kube.cluster import KubeLab
 from tests.lab.slurm import SlurmLab
 from tests.schedulers.contract import Contract
 from tests.schedulers.harness import Harness
@@ -89,6 +92,31 @@ def real_slurm(lab: SlurmLab) -> Harness:
 
 
 @pytest.fixture
+def on_kai(kube: KubeLab) -> Iterator[Harness]:
+    """The adapter of a real Kubernetes with KAI, as its administrator; its time is waited for."""
+    config = KubernetesConfig(
+        name="kai", kubeconfig=kube.kubeconfig(), scheduler_url=kube.scheduler_url
+    )
+
+    def work(name: str, *more: str, namespace: str = "team-a") -> Submit:
+        options = (f"--name={name}", "--project=team-a", f"--namespace={namespace}", *more)
+        options = (*options, "--image=lab/none", "--gpu-devices-request=1")
+        return Submit(source="kai", script=SCRIPT, script_name="train.sh", options=options)
+
+    with closing(KaiAdapter(config)) as adapter:
+        yield Harness(
+            adapter=adapter,
+            work=work,
+            impossible=work("never", namespace="nowhere"),
+            after=lambda _: work("after", "--node-pools=nowhere"),
+            unknown="00000000-0000-4000-a000-000000000000",
+            drive=lambda seconds: time.sleep(min(seconds, 0.5)),
+            now=lambda: datetime.now(UTC).replace(microsecond=0),
+            change=("qos", "build"),
+        )
+
+
+@pytest.fixture
 def on_fake_runai() -> Iterator[Harness]:
     """The adapter of Run:ai on a fake control plane, whose time is driven."""
     start = datetime.now(UTC)
@@ -97,12 +125,16 @@ def on_fake_runai() -> Iterator[Harness]:
 
 
 @pytest.fixture(
-    params=["sim-slurm", "sim-runai", "fake-runai", pytest.param("slurm", marks=pytest.mark.slurm)]
+    params=[
+        *("sim-slurm", "sim-runai", "fake-runai"),
+        pytest.param("slurm", marks=pytest.mark.slurm),
+        pytest.param("kai", marks=pytest.mark.kubernetes),
+    ]
 )
 def harness(request: pytest.FixtureRequest) -> Harness:
     """Each adapter in turn."""
-    if request.param == "fake-runai":
-        found: Harness = request.getfixturevalue("on_fake_runai")
+    if request.param in ("fake-runai", "kai"):
+        found: Harness = request.getfixturevalue(f"on_{request.param.replace('-', '_')}")
         return found
     if request.param == "slurm":
         return real_slurm(request.getfixturevalue("lab"))

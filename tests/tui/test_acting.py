@@ -87,15 +87,30 @@ async def agree(pilot: Pilot[int], app: Foundry, answer: str = "y") -> None:
     [
         (waiting(1), {"cancel", "hold"}),
         (waiting(1, held=True), {"cancel", "release"}),
-        (a_run(1), {"cancel", "requeue"}),
-        (a_run(1, state=RunState.SUSPENDED), {"cancel", "requeue"}),
+        (a_run(1), {"cancel", "requeue", "suspend"}),
+        (a_run(1, state=RunState.SUSPENDED), {"cancel", "requeue", "resume"}),
         (a_run(1, state=RunState.COMPLETED), set[str]()),
         (a_run(1, state=RunState.FAILED), set[str]()),
     ],
 )
 def test_an_act_is_for_runs_in_its_states_only(run: Run, fits: set[str]) -> None:
-    every = ("cancel", "hold", "release", "requeue")
+    every = ("cancel", "hold", "release", "requeue", "suspend", "resume")
     assert {verb for verb in every if fitting(verb, (run,))} == fits
+
+
+def test_what_a_scheduler_cannot_do_is_told_in_its_words() -> None:
+    class Without(Acting):
+        def supports(self, act: type[object]) -> str | None:
+            return "this scheduler cannot pause" if act.__name__ == "Suspend" else None
+
+    site = live(Without(an_estate([a_run(1, user=ME)])))
+
+    async def keys(app: Foundry, pilot: Pilot[int]) -> None:
+        await pilot.press("2")
+        assert refused(app, "suspend") == "this scheduler cannot pause"
+        assert refused(app, "requeue") is None
+
+    on(site, keys)
 
 
 def test_a_wrong_state_is_told_before_the_key() -> None:

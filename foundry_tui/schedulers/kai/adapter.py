@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from foundry_tui.config.sources import KubernetesConfig
-from foundry_tui.estate.acts import Act, Preview, Receipt, Submit
+from foundry_tui.estate.acts import Act, Preview, Receipt, ReceiptStatus, Submit
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.snapshot import Snapshot
@@ -22,6 +22,8 @@ from foundry_tui.schedulers.kai.assemble import Assembly
 from foundry_tui.schedulers.kai.connect import Cluster
 from foundry_tui.schedulers.kai.watch import State
 from foundry_tui.schedulers.ports import Estimate, Log, Probe
+
+_SENT = (ReceiptStatus.DONE, ReceiptStatus.ACCEPTED)
 
 
 class KaiAdapter:
@@ -84,6 +86,7 @@ class KaiAdapter:
             self._state.read()
         elif not self._state.followed:
             self._state.follow()
+            self._state.settle()
         self._state.check()
         return self._state
 
@@ -120,8 +123,15 @@ class KaiAdapter:
         return actor.preview(self.cluster, self.config, act, runs, token)
 
     def perform(self, preview: Preview, token: str) -> tuple[Receipt, ...]:
-        """Send the previewed requests."""
-        return actor.perform(self.cluster, preview, token)
+        """Send the previewed requests; the next reading shows what came of them."""
+        state = self._state if self._state is not None and self._state.followed else None
+        uids = [item.target.removeprefix(f"{self.name}/") for item in preview.items]
+        before = {} if state is None else {uid: state.version_of(uid) for uid in uids}
+        sent = actor.perform(self.cluster, preview, token)
+        if state is not None:
+            done = {r.target.removeprefix(f"{self.name}/") for r in sent if r.status in _SENT}
+            state.await_change({uid: before.get(uid) for uid in done})
+        return sent
 
     def read_back(self, preview: Preview, sent: tuple[Receipt, ...]) -> tuple[Receipt, ...]:
         """What the cluster shows now of what was sent."""
@@ -129,4 +139,14 @@ class KaiAdapter:
 
     def find_submitted(self, token: str) -> str | None:
         """The workload that carries this submit token."""
-        return submit.find_submitted(self.cluster, token, self.config)
+        uid = submit.find_submitted(self.cluster, token, self.config)
+        if uid is not None and self._state is not None and self._state.followed:
+            self._state.await_change({uid: None})
+        return uid
+
+    def close(self) -> None:
+        """End the watches; what is asked afterwards is listed anew."""
+        with self._lock:
+            if self._state is not None:
+                self._state.stop()
+            self._state = None

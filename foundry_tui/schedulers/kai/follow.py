@@ -154,6 +154,7 @@ class Follower:
 
     def _mended(self) -> None:
         self.table.error, self.table.lost_at = None, None
+        self.table.watches += 1
 
     def _take(self, line: bytes) -> None:
         event = _event(line)

@@ -65,6 +65,7 @@ class Table:
     version: str = ""
     changes: int = 0
     lists: int = 0
+    watches: int = 0
     unread: set[str] = field(default_factory=set)
     error: SchedulerError | None = None
     lost_at: float | None = None

@@ -41,8 +41,8 @@ def parse(text: str) -> Decimal | None:
         return None
     number, suffix = found[1], found[2] or ""
     try:
-        value = Decimal(number + suffix) if suffix[:1] in ("e", "E") and suffix[1:] else None
-        value = Decimal(number) * _SUFFIX.get(suffix, Decimal(1)) if value is None else value
+        scale = _SUFFIX.get(suffix, None if suffix else Decimal(1))
+        value = Decimal(number + suffix) if scale is None else Decimal(number) * scale
     except InvalidOperation:
         return None
     return value if 0 <= value < MOST else None

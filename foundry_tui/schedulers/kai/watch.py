@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foundry_tui.estate.text import safe
@@ -13,11 +13,16 @@ from foundry_tui.schedulers.kai.follow import Follower
 from foundry_tui.schedulers.kai.kinds import KINDS, PODS, Kind, Table
 from foundry_tui.schedulers.ports import Denied, SchedulerError, Unavailable
 
+SETTLE_S = 2.0
+LAG_S = 0.25
+CHANGE_S = 1.0
+POLL_S = 0.01
+
 
 class State:
     """All collections: `read` lists, `follow` starts the watches, `check` tells their health.
 
-    `listed` says whether everything was read once.
+    `listed` says whether everything was read once; `patience_s` is how long `read` waits.
     """
 
     def __init__(self, cluster: Cluster, kinds: Sequence[Kind] = KINDS) -> None:
@@ -38,11 +43,17 @@ class State:
             if f.table.kind.needed and f.table.path in f.table.kind.paths(spaces)
         )
         self._reading: list[threading.Thread] = []
+        self.patience_s = cluster.config.timeout_s
 
     @property
     def followed(self) -> bool:
         """Whether the watches run."""
         return bool(self._threads)
+
+    @property
+    def reading(self) -> bool:
+        """Whether lists are still being read."""
+        return any(thread.is_alive() for thread in self._reading)
 
     @property
     def changes(self) -> int:
@@ -71,10 +82,10 @@ class State:
             ]
             for thread in self._reading:
                 thread.start()
-        until = time.monotonic() + self.cluster.config.timeout_s
+        until = time.monotonic() + self.patience_s
         for thread in self._reading:
             thread.join(max(0.0, until - time.monotonic()))
-        if any(thread.is_alive() for thread in self._reading):
+        if self.reading:
             name = self.cluster.config.name
             raise Unavailable(f"reading {name}", "the lists did not end in time; they go on")
         self._reading = []
@@ -102,6 +113,35 @@ class State:
         ]
         for thread in self._threads:
             thread.start()
+
+    def settle(self) -> None:
+        """Wait until the watches stand and have told what happened since the lists."""
+        until = time.monotonic() + SETTLE_S
+
+        def stands(table: Table) -> bool:
+            return bool(table.watches or table.absent or table.error is not None)
+
+        while time.monotonic() < until and not all(stands(f.table) for f in self.followers):
+            time.sleep(POLL_S)
+        # No mark in the stream says that it is up to date; a server sends what it has at once.
+        time.sleep(LAG_S)
+
+    def version_of(self, uid: str) -> str | None:
+        """The version of an object as known now; None where there is none of this uid."""
+        rows = (row for f in self.followers if (row := f.table.rows.get(uid)) is not None)
+        return next((str(row.metadata.resource_version) for row in rows), None)
+
+    def await_change(self, before: Mapping[str, str | None]) -> None:
+        """Wait until every object has another version than before, but not for long.
+
+        What was just changed is then seen by the next reading. A change of something else that
+        belongs to the object leaves its version; its event arrives in the same time.
+        """
+        until = time.monotonic() + CHANGE_S
+        while time.monotonic() < until:
+            if all(self.version_of(uid) != version for uid, version in before.items()):
+                return
+            time.sleep(POLL_S)
 
     def stop(self) -> None:
         """Let the watches end; does not wait for them."""

@@ -56,8 +56,10 @@ _VERSION = "k8s.io/component-base/version"
 _LINK = (
     f"-s -w -X {_VERSION}.gitVersion=v{KUBERNETES_VERSION}"
     f" -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34"
+    " -X sigs.k8s.io/controller-runtime/pkg/metrics/server.DefaultBindAddress=0"
 )
-"""Without these words the API server calls itself v0.0.0-master."""
+"""Without a version the API server calls itself v0.0.0-master. Without the last word KAI's
+podgroupcontroller, which passes no address on, takes port 8080: a second lab could not start it."""
 
 
 def folder() -> Path:
