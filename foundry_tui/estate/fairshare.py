@@ -63,8 +63,10 @@ def with_fair_shares(queues: Sequence[Queue], total_gpu_milli: int) -> tuple[Que
         parent, total = levels.pop()
         shares = _level(below.get(parent, ()), total)
         for share in shares:
-            found[share.queue.name] = round(share.given * MILLI)
-            levels.append((share.queue.name, share.given))
+            name = share.queue.name
+            if name not in found:  # a queue that is its own parent by name
+                levels.append((name, share.given))
+            found[name] = round(share.given * MILLI)
     return tuple(replace(q, fair_share_gpu_milli=found.get(q.name)) for q in queues)
 
 

@@ -182,6 +182,13 @@ class Foundry(Finding):
         return self.seen is not None and not self.seen.fresh
 
     @property
+    def silent(self) -> frozenset[str]:
+        """Sources whose rows are from before: the last reading brought nothing of them."""
+        if self.seen is None or self.site.mode == "saved":
+            return frozenset()
+        return frozenset(s.name for s in self.seen.snapshot.sources if not s.usable)
+
+    @property
     def place(self) -> Place | None:
         """The place that is shown, or the one below a panel."""
         return next((s for s in reversed(self.screen_stack) if isinstance(s, Place)), None)

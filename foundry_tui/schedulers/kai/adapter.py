@@ -104,7 +104,7 @@ class KaiAdapter:
 
     def estimate(self, run: Run, *, changes: tuple[tuple[str, str], ...] = ()) -> Estimate:
         """Nothing is known of a start: KAI plans none ahead."""
-        return Estimate(starts_at=None, how=details.NO_ESTIMATE)
+        return Estimate(starts_at=None, reason=details.NO_ESTIMATE, how=details.HOW)
 
     def estimate_submit(self, act: Submit) -> Estimate:
         """Whether the API would take the workload; when it would start is not known."""

@@ -16,7 +16,8 @@ from foundry_tui.schedulers.kai.submit import submit_item
 from foundry_tui.schedulers.kai.wire import Api
 from foundry_tui.schedulers.ports import Estimate, Log, SchedulerError
 
-NO_ESTIMATE = "KAI plans no starts ahead: nothing but a free place now can be told"
+NO_ESTIMATE = SafeText("KAI plans no starts ahead, so nobody can tell when")
+HOW = "the cluster itself: a dry run of its API and of KAI's admission"
 EVENTS = 8
 MESSAGE_CELLS = 400
 LOG_BYTES = 4 << 20
@@ -76,11 +77,9 @@ def read_log(cluster: Cluster, run: Run, tail_lines: int) -> Log:
 def try_submit(cluster: Cluster, config: KubernetesConfig, act: Submit) -> Estimate:
     """A server-side dry run: whether the API and KAI's admission would take it."""
     item = submit_item(Api(cluster), config, act, _TRY_TOKEN)
-    if item.refusal is not None:
-        return Estimate(starts_at=None, reason=item.refusal, how=NO_ESTIMATE)
-    return Estimate(
-        starts_at=None, reason=item.warning, how=f"the cluster would take it; {NO_ESTIMATE}"
-    )
+    words = item.refusal or item.warning
+    taken = safe(f"it would be taken; {NO_ESTIMATE}")
+    return Estimate(starts_at=None, reason=safe(words) if words else taken, how=HOW)
 
 
 def _pods(cluster: Cluster, run: Run) -> list[Any]:

@@ -11,7 +11,7 @@ from foundry_tui.estate.node import NodeState
 from foundry_tui.estate.run import HOLDING, Placement, Request, Run, RunState, run_id
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.schedulers.kai import gpus, quantity
-from foundry_tui.schedulers.kai.objects import Meta, Node, Pod, Terminated
+from foundry_tui.schedulers.kai.objects import Node, Pod, Terminated
 from foundry_tui.schedulers.kai.shares import Wish, wish
 from foundry_tui.schedulers.kai.waits import labels, reason_words, reasons
 from foundry_tui.schedulers.kai.workloads import Workload, holds
@@ -134,51 +134,34 @@ def _exit_code(one: Workload, state: RunState) -> int | None:
 
 
 def _request(one: Workload, wishes: Sequence[Wish]) -> Request:
-    """What the workload asks for when it runs whole; pods not made yet are like the others.
+    """What the workload asks for when it runs whole; pods not made yet are like the last one.
 
-    Without any pod its template tells.
+    Without any pod its templates tell.
     """
-    known, wanted = list(wishes), one.wanted
-    if not known and one.template is not None:
-        known = [wish(_like(one))]
-    known += known[-1:] * (wanted - len(known))
-    totals = [w.total_milli for w in known if w.devices]
-    cpus = [w.cpu_milli for w in known]
-    memories = [w.memory for w in known]
+    known = [(w, 1) for w in wishes] or [(wish(t.pod), n) for t, n in one.templates]
+    missing = one.wanted - sum(n for _, n in known)
+    if missing > 0 and known:
+        known.append((known[-1][0], missing))
+    asks = [w for w, _ in known]
     return Request(
-        gpu_count=sum(w.devices for w in known),
-        gpu_milli=None if None in totals else sum(t for t in totals if t is not None),
-        gpu_memory_bytes=next((w.memory_bytes for w in known if w.memory_bytes), None),
-        mig_profile=next((_safe(w.mig_profile) for w in known if w.mig_profile), None),
+        gpu_count=sum(w.devices * n for w, n in known),
+        gpu_milli=_total([(w.total_milli, n) for w, n in known if w.devices]),
+        gpu_memory_bytes=next((w.memory_bytes for w in asks if w.memory_bytes), None),
+        mig_profile=next((_safe(w.mig_profile) for w in asks if w.mig_profile), None),
         nodes=1,
-        cpu_milli=None if None in cpus else sum(c for c in cpus if c is not None),
-        memory_bytes=None if None in memories else sum(m for m in memories if m is not None),
+        cpu_milli=_total([(w.cpu_milli, n) for w, n in known]),
+        memory_bytes=_total([(w.memory, n) for w, n in known]),
     )
 
 
-def _like(one: Workload) -> Pod:
-    """A pod as the workload's template makes it."""
-    from msgspec import convert
-
-    from foundry_tui.schedulers.kai.objects import PodSpec
-
-    notes: Mapping[str, str] = {}
-    for template in _templates(one):
-        given = template.get("annotations")
-        notes = given if isinstance(given, dict) else {}
-        break
-    meta = convert({"name": one.name, "annotations": dict(notes)}, Meta, strict=False)
-    return Pod(metadata=meta, spec=one.template or PodSpec())
-
-
-def _templates(one: Workload) -> list[dict[str, object]]:
-    from foundry_tui.schedulers.kai.objects import Job, PyTorchJob
-
-    if isinstance(one.owner, Job):
-        return [one.owner.spec.template.metadata]
-    if isinstance(one.owner, PyTorchJob):
-        return [r.template.metadata for r in (one.owner.spec.pytorch_replica_specs or {}).values()]
-    return []
+def _total(amounts: Sequence[tuple[int | None, int]]) -> int | None:
+    """The sum of so many of each amount; None where one is not known."""
+    total = 0
+    for amount, times in amounts:
+        if amount is None:
+            return None
+        total += amount * times
+    return total
 
 
 def _words(

@@ -5,8 +5,6 @@ Text is still raw: it is made safe where nouns are made of it.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 GPU = "nvidia.com/gpu"
@@ -228,9 +226,18 @@ class BindRequest(Object):
     status: BindStatus = msgspec.field(default_factory=BindStatus)
 
 
+class TemplateMeta(Object):
+    annotations: dict[str, str] | None = None
+
+
 class Template(Object):
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
-    metadata: dict[str, Any] = {}
+    metadata: TemplateMeta = msgspec.field(default_factory=TemplateMeta)
+
+    @property
+    def pod(self) -> Pod:
+        """A pod as it is made from this."""
+        return Pod(metadata=Meta(name="", annotations=self.metadata.annotations), spec=self.spec)
 
 
 class JobSpec(Object):

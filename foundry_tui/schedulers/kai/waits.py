@@ -84,7 +84,7 @@ def _container_waits(one: Workload) -> SafeText | None:
 
 def labels(one: Workload, config: KubernetesConfig) -> dict[str, str | None]:
     """What decides whether KAI looks at the workload at all."""
-    specs = [p.spec for p in one.pods] or ([one.template] if one.template is not None else [])
+    specs = [p.spec for p in one.pods] or [t.spec for t, _ in one.templates]
     return {
         "scheduler_name": next((s.scheduler_name for s in specs), None),
         "queue_label": one.label(config.queue_label),

@@ -7,7 +7,7 @@ Jobs are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from foundry_tui.config.sources import KubernetesConfig
@@ -17,8 +17,8 @@ from foundry_tui.schedulers.kai.objects import (
     Meta,
     Pod,
     PodGroup,
-    PodSpec,
     PyTorchJob,
+    Template,
 )
 
 GROUP_NOTE = "pod-group-name"
@@ -26,10 +26,7 @@ GROUP_NOTE = "pod-group-name"
 
 @dataclass(slots=True)
 class Workload:
-    """One workload with its pods. `owner` is its object where it was read, `template` a pod's spec.
-
-    `wanted` is the number of pods that it has when it runs whole.
-    """
+    """One workload with its pods; `owner` is its object where that was read."""
 
     uid: str
     kind: str
@@ -64,26 +61,22 @@ class Workload:
         return bool(policy is not None and policy.suspend)
 
     @property
-    def wanted(self) -> int:
-        """How many pods it has when it runs whole."""
+    def templates(self) -> list[tuple[Template, int]]:
+        """What its pods are made from, with how many of each it has when it runs whole."""
         if isinstance(self.owner, Job):
             spec = self.owner.spec
-            most = spec.parallelism if spec.parallelism is not None else 1
-            return max(1, most if spec.completions is None else min(most, spec.completions))
+            most = 1 if spec.parallelism is None else spec.parallelism
+            least = most if spec.completions is None else min(most, spec.completions)
+            return [(spec.template, max(1, least))]
         if isinstance(self.owner, PyTorchJob):
             replicas = (self.owner.spec.pytorch_replica_specs or {}).values()
-            return max(1, sum(1 if r.replicas is None else r.replicas for r in replicas))
-        return max(1, len(self.pods))
+            return [(r.template, 1 if r.replicas is None else max(0, r.replicas)) for r in replicas]
+        return []
 
     @property
-    def template(self) -> PodSpec | None:
-        """The spec of its pods, where there is none to look at."""
-        if isinstance(self.owner, Job):
-            return self.owner.spec.template.spec
-        if isinstance(self.owner, PyTorchJob):
-            for replica in (self.owner.spec.pytorch_replica_specs or {}).values():
-                return replica.template.spec
-        return None
+    def wanted(self) -> int:
+        """How many pods it has when it runs whole."""
+        return max(1, sum(n for _, n in self.templates) if self.owner else len(self.pods))
 
     @property
     def conditions(self) -> dict[str, str]:
@@ -155,12 +148,5 @@ def _owner_is_ours(owner: Job | PyTorchJob, config: KubernetesConfig) -> bool:
     """Whether a workload without pods is KAI's."""
     if owner.metadata.label(config.queue_label) is not None:
         return True
-    specs: Sequence[PodSpec]
-    if isinstance(owner, Job):
-        specs = [owner.spec.template.spec]
-    else:
-        replicas: Mapping[str, object] = owner.spec.pytorch_replica_specs or {}
-        specs = [r.template.spec for r in (owner.spec.pytorch_replica_specs or {}).values()]
-        if not replicas:
-            return False
+    specs = [t.spec for t, _ in Workload("", "", "", "", owner=owner).templates]
     return any(spec.scheduler_name == config.scheduler_name for spec in specs)

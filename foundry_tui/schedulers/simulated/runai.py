@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from foundry_tui.estate.acts import ChangeRun, Submit
+from foundry_tui.estate.fairshare import with_fair_shares
 from foundry_tui.estate.gpu import WHOLE_MILLI, Share
 from foundry_tui.estate.queue import Queue, with_use
 from foundry_tui.estate.rights import Association, Limit, Rights
@@ -143,7 +144,6 @@ class RunaiManners(RunaiActs):
         """Departments above projects, with quota, limit, fair share and use."""
         now = self.live.at(engine.now_s)
         spec, total = engine.spec, WHOLE_MILLI * sum(n.gpus for n in engine.spec.nodes)
-        spare, weights = total - sum(spec.quotas.values()), sum(OVER_QUOTA_WEIGHT.values())
         projects = with_use(
             (
                 Queue(
@@ -153,8 +153,7 @@ class RunaiManners(RunaiActs):
                     parent=department,
                     quota_gpu_milli=spec.quotas[project],
                     limit_gpu_milli=spec.account_limits.get(project),
-                    fair_share_gpu_milli=spec.quotas[project]
-                    + spare * OVER_QUOTA_WEIGHT[project] // weights,
+                    over_quota_weight=float(OVER_QUOTA_WEIGHT[project]),
                     total_gpu_milli=total,
                     default=project == PROJECTS[0],
                     read_at=now,
@@ -165,10 +164,8 @@ class RunaiManners(RunaiActs):
             now,
         )
         names = dict.fromkeys(DEPARTMENTS.values())
-        return (
-            *(_department(n, [q for q in projects if q.parent == n]) for n in names),
-            *projects,
-        )
+        departments = (_department(n, [q for q in projects if q.parent == n]) for n in names)
+        return with_fair_shares((*departments, *projects), total)
 
     def estimate(self, run: Run, *, changes: tuple[tuple[str, str], ...] = ()) -> Estimate:
         """Now, where there is a free place; otherwise nothing is known.
@@ -241,7 +238,7 @@ def _department(name: str, projects: list[Queue]) -> Queue:
         default=False,
         limit_gpu_milli=None,
         quota_gpu_milli=sum(q.quota_gpu_milli or 0 for q in projects),
-        fair_share_gpu_milli=sum(q.fair_share_gpu_milli or 0 for q in projects),
+        over_quota_weight=None,
         allocated_gpu_milli=sum(q.allocated_gpu_milli or 0 for q in projects),
         requested_gpu_milli=sum(q.requested_gpu_milli or 0 for q in projects),
         running=sum(q.running or 0 for q in projects),

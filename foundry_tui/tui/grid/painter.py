@@ -28,6 +28,9 @@ N = TypeVar("N")
 KEPT_LINES = 1024
 """Lines that are kept: many pages of the largest terminal."""
 
+FADED = Style(dim=True)
+"""What the rows of a silent source have on top of their own look."""
+
 ARROWS = ("▲", "▼")
 ASCII_ARROWS = ("^", "v")
 
@@ -60,8 +63,9 @@ class Painter(Generic[N]):
         selected: bool,
         marked: bool,
         focused: bool,
+        faded: bool = False,
     ) -> Line:
-        """The line of a row whose cells are `texts`."""
+        """The line of a row whose cells are `texts`; `faded` where its source is silent."""
         if self._known != (self.layout, self.base, self.theme, self.ascii_only):
             self._known = (self.layout, self.base, self.theme, self.ascii_only)
             self._kept.clear()
@@ -70,11 +74,18 @@ class Painter(Generic[N]):
             tone(row, texts[place.at]) if (tone := model.columns[place.at].tone) else ""
             for place in self.layout.places
         )
-        looks = (tuple(texts), tones, glyph, selected, marked, focused)
+        looks = (tuple(texts), tones, glyph, selected, marked, focused, faded)
         line = self._kept.get(looks)
         if line is None:
             line = self._kept[looks] = self._draw(
-                model, texts, tones, glyph, selected=selected, marked=marked, focused=focused
+                model,
+                texts,
+                tones,
+                glyph,
+                selected=selected,
+                marked=marked,
+                focused=focused,
+                faded=faded,
             )
         return line
 
@@ -88,12 +99,14 @@ class Painter(Generic[N]):
         selected: bool,
         marked: bool,
         focused: bool,
+        faded: bool,
     ) -> Line:
         first = ("*" if marked else glyph).ljust(GUTTER)
         gutter_tone: Tone = "" if marked else GLYPH_TONES.get(glyph, "")
 
         def style(tone: Tone) -> Style:
-            return style_of(tone, self.theme, selected=selected, marked=marked, focused=focused)
+            look = style_of(tone, self.theme, selected=selected, marked=marked, focused=focused)
+            return look + FADED if faded else look
 
         parts = [(first, style(gutter_tone))]
         for place, tone in zip(self.layout.places, tones, strict=True):

@@ -33,7 +33,7 @@ class Sheet(Generic[N]):
 
     `top` is the place of the first row in sight and `skipped` the number of columns scrolled out.
     `focused` and `asking` change how the cursor and the titles look. `empty` are the lines in
-    place of rows.
+    place of rows. The rows of `silent` sources are drawn dimmed.
     """
 
     def __init__(self, model: Rows[N]) -> None:
@@ -45,6 +45,7 @@ class Sheet(Generic[N]):
         self.skipped = 0
         self.focused = False
         self.asking = False
+        self.silent: frozenset[str] = frozenset()
         self.empty: tuple[str, ...] = (f"There are no {model.plural}.",)
         self._natural: dict[int, int] = {}
         self._drawn: dict[int, Line] = {}
@@ -140,6 +141,7 @@ class Sheet(Generic[N]):
             selected=at == view.index,
             marked=view.is_marked(view.model.key(row)),
             focused=self.focused,
+            faded=getattr(row, "source", None) in self.silent,
         )
 
     def _texts(self, row: N) -> Sequence[SafeText]:

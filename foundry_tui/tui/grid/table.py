@@ -83,6 +83,8 @@ class GridTable(QuietFocus, Generic[N], can_focus=True):
             self._waiting = (rows, now, model)
             return
         sheet = self._sheet
+        if self.is_attached:
+            sheet.silent = getattr(self.app, "silent", frozenset())
         first = not self.view.shown
         in_sight = sheet.line_of(self.view.index) is not None
         change = self.view.replace(rows, now, model)

@@ -92,7 +92,7 @@ def reservation(group: str | None, node: str, told: str | None) -> dict[str, Any
     )
 
 
-def node(name: str, gpus: int = 8, memory_mib: int = 81920, **labels: str) -> dict[str, Any]:
+def node(name: str, gpus: int = 8, memory_mib: int = 81920, /, **labels: str) -> dict[str, Any]:
     """A ready node."""
     told = {
         "nvidia.com/gpu.count": str(gpus),
@@ -168,3 +168,11 @@ def read(kind: type[T], thing: dict[str, Any]) -> T:
 
 def as_pod(thing: dict[str, Any]) -> objects.Pod:
     return read(objects.Pod, thing)
+
+
+def as_bind(thing: dict[str, Any]) -> objects.BindRequest:
+    return read(objects.BindRequest, thing)
+
+
+def as_node(thing: dict[str, Any]) -> objects.Node:
+    return read(objects.Node, thing)

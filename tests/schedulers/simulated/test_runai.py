@@ -168,7 +168,9 @@ def test_projects_under_departments_with_quota_limit_and_fair_share(runai: Runai
     assert (research.quota_gpu_milli, research.kind) == (20_000, "department")
     projects = [q for q in queues.values() if q.kind == "project"]
     assert sum(q.fair_share_gpu_milli or 0 for q in projects) == 32_000
-    assert all((q.fair_share_gpu_milli or 0) >= (q.quota_gpu_milli or 0) for q in projects)
+    for project in projects:
+        asked = (project.allocated_gpu_milli or 0) + (project.requested_gpu_milli or 0)
+        assert (project.fair_share_gpu_milli or 0) >= min(project.quota_gpu_milli or 0, asked)
 
 
 def test_what_is_over_quota_and_cannot_be_preempted_waits(

@@ -405,6 +405,25 @@ def test_the_cursor_looks_different_without_the_focus_and_colours_follow_the_the
     driven(test)
 
 
+def test_the_rows_of_a_silent_source_are_dimmed_and_the_others_are_not() -> None:
+    runs = [*waiting(2), *(replace(run, source="other") for run in RUNS[:2])]
+
+    async def test(pilot: Pilot[None], app: TableApp) -> None:
+        def dimmed() -> set[str]:
+            lines = [app.table.render_line(y) for y in range(1, 1 + len(runs))]
+            faint = [all(s.style and s.style.dim for s in line) for line in lines]
+            return {run.source for run, dim in zip(app.table.shown, faint, strict=True) if dim}
+
+        app.table.show(runs, NOW)
+        assert dimmed() == set()
+        app.silent = frozenset({"other"})  # type: ignore[attr-defined]
+        app.table.show(runs, NOW)
+        await pilot.pause()
+        assert dimmed() == {"other"}
+
+    driven(test, size=(120, 12))
+
+
 def test_rows_before_the_first_layout_are_shown_by_it() -> None:
     table = Table()
     table.show(RUNS, NOW)
