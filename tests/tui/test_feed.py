@@ -41,7 +41,7 @@ class Counted(Stub):
     accounts: int = 0
     accounting_hangs: threading.Event | None = None
 
-    def snapshot(self, patience_s: float | None = None) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         self.reads += 1
         return super().snapshot()
 
@@ -107,7 +107,7 @@ def test_a_source_that_hangs_stops_neither_the_others_nor_the_processor(
     site = live(good, silent)
     site.refresh_s = 0.2
     collect = site.collector.collect
-    monkeypatch.setattr(type(site.collector), "collect", lambda self: collect(0.1))
+    monkeypatch.setattr(type(site.collector), "collect", lambda self, patience_s=None: collect(0.1))
     try:
         with feeding(site) as (_, watched):
             watched.until(lambda: good.reads >= 3)
@@ -126,7 +126,7 @@ def test_alone_a_source_that_hangs_does_not_make_the_feed_spin(
     hung = threading.Event()
     site = live(a_stub(hang=hung))
     collect = site.collector.collect
-    monkeypatch.setattr(type(site.collector), "collect", lambda self: collect(0.05))
+    monkeypatch.setattr(type(site.collector), "collect", lambda self, patience_s=None: collect(0.05))
     try:
         with feeding(site) as (_, watched):
             watched.until(lambda: bool(watched.seen))
@@ -209,7 +209,7 @@ def test_a_fault_is_told_and_the_next_reading_comes_all_the_same(
     site = live(a_stub())
     snapshot, faults = site.snapshot, iter((KeyError("links"), OSError("disk"), None))
 
-    def broken() -> Snapshot:
+    def broken(patience_s: float | None = None) -> Snapshot:
         fault = next(faults, None)
         if fault is not None:
             raise fault
@@ -250,7 +250,7 @@ def test_the_screens_tell_of_a_reading_that_was_not_made(monkeypatch: pytest.Mon
     site.refresh_s = 0.05
 
     async def keys(app: Foundry, pilot: Pilot[int]) -> None:
-        def broken() -> Snapshot:
+        def broken(patience_s: float | None = None) -> Snapshot:
             raise KeyError("links")
 
         monkeypatch.setattr(site, "snapshot", broken)
