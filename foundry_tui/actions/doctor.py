@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from foundry_tui.actions.site import Scheduler, Site
+from foundry_tui.actions.site import Site
+from foundry_tui.actions.sources import Scheduler
 from foundry_tui.actions.tracker import NONE_SET
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.ports import Probe

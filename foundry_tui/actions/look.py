@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from foundry_tui.actions.site import Scheduler, Site
+from foundry_tui.actions.site import Site
+from foundry_tui.actions.sources import Scheduler
 from foundry_tui.actions.track import Tracked, filled, record
 from foundry_tui.estate.acts import Act, ChangeRun, Release
 from foundry_tui.estate.rights import Rights

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from foundry_tui.actions.errors import ActionError, SourceMissing, WrongUse
+from foundry_tui.actions.sources import Scheduler, live
 from foundry_tui.config.errors import ConfigError
 from foundry_tui.config.load import load
 from foundry_tui.config.model import Config
@@ -20,7 +21,6 @@ from foundry_tui.config.places import PlaceError, cache_dir, state_dir
 from foundry_tui.estate.snapshot import Snapshot, SnapshotError, decode
 from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.process import user_name
-from foundry_tui.schedulers.ports import SchedulerActor, SchedulerReader
 
 if TYPE_CHECKING:
     from foundry_tui.collector.collect import Collector
@@ -33,12 +33,6 @@ if TYPE_CHECKING:
 
 MAX_ESTATE_BYTES = 512 << 20
 """Cap on a saved estate file."""
-
-
-class Scheduler(SchedulerReader, SchedulerActor, Protocol):
-    """A source that can be read and changed."""
-
-    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +263,7 @@ def open_site(options: Options, tell: Callable[[str], None]) -> Site:
         site.mode, site.saved = "saved", read_estate(options.estate)
         return site
     if not options.demo:
-        site.schedulers = _live(site.config, site.clock)
+        site.schedulers = live(site.config, site.clock)
         if site.schedulers:
             return site
         site.tell(
@@ -294,44 +288,6 @@ def read_estate(path: Path) -> Snapshot:
         raise WrongUse(f"--estate {path}: {error.strerror}") from error
     except SnapshotError as error:
         raise WrongUse(f"--estate {path}: {error}") from error
-
-
-def _live(config: Config, clock: Callable[[], datetime]) -> dict[str, Scheduler]:
-    """Every configured scheduler; the Slurm of this host is looked for only where none is."""
-    from foundry_tui.schedulers.slurm import adapter
-
-    found: dict[str, Scheduler] = {}
-    intervals, slow_after_s = config.intervals, float(config.thresholds.slow_after_s)
-    for source in config.slurm:
-        found[source.name] = adapter.SlurmAdapter(
-            source.name,
-            conf=str(source.conf) if source.conf else None,
-            folder=str(source.bin) if source.bin else None,
-            timeout_s=float(source.timeout_s),
-            read=source.read,
-            slow_s=float(intervals.slow_s),
-            slow_after_s=slow_after_s,
-            clock=clock,
-        )
-    if not found and (one := adapter.discover(clock)) is not None:
-        found[one.name] = one
-    if config.runai:
-        from foundry_tui.schedulers.runai.adapter import RunaiAdapter
-
-        for tenant in config.runai:
-            found[tenant.name] = RunaiAdapter(
-                tenant,
-                env=os.environ,
-                clock=clock,
-                slow_s=float(intervals.slow_s),
-                slow_after_s=slow_after_s,
-            )
-    if config.kubernetes:
-        from foundry_tui.schedulers.kai.adapter import KaiAdapter
-
-        for cluster in config.kubernetes:
-            found[cluster.name] = KaiAdapter(cluster, clock=clock, slow_after_s=slow_after_s)
-    return found
 
 
 def _open_demo(site: Site) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from foundry_tui.actions.act import read_script
 from foundry_tui.actions.errors import WrongUse
-from foundry_tui.actions.site import Scheduler, Site
+from foundry_tui.actions.site import Site
+from foundry_tui.actions.sources import Scheduler
 from foundry_tui.actions.tracker import backend
 from foundry_tui.estate.acts import Submit
 from foundry_tui.jobs.errors import SpecError
