@@ -51,10 +51,13 @@ def jobs(
     notes: list[str] = []
     for name, scheduler in site.schedulers.items():
         try:
-            gathered.append(scheduler.accounting(window))
-            answered.append(name)
+            told = scheduler.accounting(window)
         except SchedulerError as error:
             notes.append(f"{name}: no accounting: {error}")
+            continue
+        gathered.append(told)
+        answered.append(name)
+        notes += [f"{name}: {note}" for note in told.notes]
     if not gathered:
         raise SourceMissing("; ".join(notes) or "no source keeps accounts")
     whole = Accounting(
