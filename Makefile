@@ -7,7 +7,7 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install
 
-.PHONY: install run test lint bench bench-terminal docs clean
+.PHONY: install run test lint bench bench-terminal bench-kube docs clean
 
 install: $(CORE)
 	@:
@@ -31,6 +31,10 @@ bench: $(DEV)
 # make bench-terminal ARGS="--only tick"
 bench-terminal: $(DEV)
 	@$(BIN)/python -m benchmarks.terminal $(ARGS)
+
+# make bench-kube ARGS="--live"
+bench-kube: $(DEV)
+	@$(BIN)/python -m benchmarks.kube $(ARGS)
 
 docs: $(CORE)
 	@$(BIN)/python -m foundry_tui.cli.docs

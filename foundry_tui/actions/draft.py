@@ -12,7 +12,9 @@ from pathlib import Path
 from foundry_tui.actions import act
 from foundry_tui.actions.errors import ActionError, WrongUse
 from foundry_tui.actions.site import Site
+from foundry_tui.actions.whatif import Room, room
 from foundry_tui.estate.acts import Submit
+from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.store.lastvalues import LastValues
 
 MAX_LISTED = 5000
@@ -33,13 +35,17 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """When and where the scheduler would start it, or why it would not; `how` it knows."""
+    """When and where the scheduler would start it, or why it would not; `how` it knows.
+
+    `room` is for schedulers that plan no starts: what the lists show of a start now.
+    """
 
     starts_at: datetime | None
     nodes: tuple[str, ...]
     queue: str | None
     reason: str | None
     how: str
+    room: Room | None = None
 
 
 def sources(site: Site) -> tuple[str, ...]:
@@ -69,8 +75,10 @@ def _words(field: str, text: str) -> tuple[str, ...]:
         raise WrongUse(f"{field}: {error} in {text!r}") from error
 
 
-def estimate(site: Site, prepared: act.Prepared) -> Start:
+def estimate(site: Site, prepared: act.Prepared, seen: Snapshot | None = None) -> Start:
     """When the scheduler would start it; it is asked, and nothing is submitted.
+
+    `seen` is the estate as last read; without it the source is read where that is needed.
 
     Raises:
         SchedulerError: it does not answer.
@@ -84,6 +92,7 @@ def estimate(site: Site, prepared: act.Prepared) -> Start:
         queue=found.queue,
         reason=found.reason,
         how=found.how,
+        room=room(site, prepared, seen),
     )
 
 

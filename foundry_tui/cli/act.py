@@ -13,6 +13,7 @@ from foundry_tui.actions import act
 from foundry_tui.actions.errors import PARTLY, ActionError, NothingMatched, WrongUse
 from foundry_tui.actions.link import Unlinkable
 from foundry_tui.actions.select import compiled, resolve_in
+from foundry_tui.actions.whatif import room
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command
 from foundry_tui.cli.look import style, told
@@ -22,6 +23,7 @@ from foundry_tui.estate.run import LIVE, Run
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.presenters import filterable, records
 from foundry_tui.presenters.changes import journal_text, preview_text, receipts_text
+from foundry_tui.presenters.draft import room_words
 from foundry_tui.presenters.rendered import rendered_text
 
 CODES = {"done": 0, "part": PARTLY, "unchanged": 1, "refused": 1, "unknown": 1, "not_sent": 1}
@@ -215,6 +217,9 @@ def submit(context: Context, argv: tuple[str, ...], **given: Any) -> int:
     prepared = prepare(unlinked=asked["unlinked"])
     for note in prepared.notes:
         output.narrate(note)
+    found_room = room(site, prepared)
+    if found_room is not None:
+        output.narrate(f"start: {room_words(found_room.obstacle, found_room.changes)}")
     if asked["dry_run"]:
         _show(context, (prepared,))
         return 1 if prepared.preview.refused else 0

@@ -213,7 +213,7 @@ def queues(context: Context, seconds: float | None) -> int:
             fields=filters.QUEUE_FIELDS,
             seen=filterable.queue_fields,
             record=records.queue_record,
-            table=tables.queues_table,
+            table=lambda rows, page: tables.queues_table(rows, page, snapshot.queues),
         )
 
     return watched(context, seconds, once)

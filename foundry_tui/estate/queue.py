@@ -59,6 +59,8 @@ def with_use(queues: Iterable[Queue], runs: Iterable[Run], now: datetime) -> tup
     oldest: dict[str, float] = {}
     for run in runs:
         amount = run.request.gpu_milli
+        if run.state is RunState.SUSPENDED and not run.placement:
+            continue  # Run:ai and KAI give the GPUs of a suspended run away
         if run.state in HOLDING:
             for name in run.queues[:1]:
                 running[name] = running.get(name, 0) + 1
@@ -93,3 +95,25 @@ def children(queues: Sequence[Queue], parent: Queue | None) -> tuple[Queue, ...]
         names = {(q.source, q.name) for q in queues}
         return tuple(q for q in queues if (q.source, q.parent) not in names)
     return tuple(q for q in queues if q.source == parent.source and q.parent == parent.name)
+
+
+def tree(queues: Sequence[Queue]) -> list[tuple[Queue, int]]:
+    """Each queue once with its depth, below its parent where that is among them.
+
+    A parent and its child may have one name, and a wrong answer may hold a ring of parents.
+    """
+    names = {(q.source, q.name) for q in queues}
+    below: dict[tuple[str, str], list[int]] = {}
+    for i, queue in enumerate(queues):
+        below.setdefault((queue.source, queue.parent or ""), []).append(i)
+    roots = [i for i, q in enumerate(queues) if (q.source, q.parent or "") not in names]
+    ordered: dict[int, int] = {}  # place in `queues` -> depth
+    for start in [*roots, *range(len(queues))]:
+        waiting = [(start, 0)]
+        while waiting:
+            i, depth = waiting.pop()
+            if i not in ordered:
+                ordered[i] = depth
+                key = (queues[i].source, queues[i].name)
+                waiting += [(child, depth + 1) for child in reversed(below.get(key, ()))]
+    return [(queues[i], depth) for i, depth in ordered.items()]

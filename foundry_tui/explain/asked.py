@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from foundry_tui.estate.gpu import WHOLE_MILLI
+from foundry_tui.explain import say
 from foundry_tui.explain.case import Case
-from foundry_tui.explain.packing import Ask
+from foundry_tui.explain.packing import Ask, sized
 from foundry_tui.explain.verdict import Candidate, Deed
 from foundry_tui.explain.whatif import smallest_changes
 
@@ -15,20 +16,44 @@ FREE_NOW = "the free GPUs in the node list"
 
 
 def ask_of(case: Case) -> Ask:
-    """What the workload asks for, pod by pod; its pods are taken to be alike."""
+    """What has to have room before the workload starts, pod by pod; its pods are taken as alike.
+
+    Where the GPUs do not divide among all pods, some are taken to ask for none, as the master of a
+    distributed training may.
+    """
     request = case.run.request
-    pods = max(1, number(case, "min_member"), number(case, "pods_wanted"))
+    every = max(1, number(case, "pods_wanted"), number(case, "min_member"))
+    with_gpus = next(n for n in range(every, 0, -1) if request.gpu_count % n == 0)
+    first = number(case, "min_member") or every
     pools = tuple(p.strip() for p in case.word("node_pools").split(",") if p.strip())
-    return Ask(
-        pods=pods,
-        devices=request.gpu_count // pods,
-        milli=min(WHOLE_MILLI, request.milli_per_gpu or (1 if request.gpu_milli is None else 1000)),
+    ask = Ask(
+        pods=min(first, with_gpus),
+        devices=request.gpu_count // with_gpus,
+        milli=min(WHOLE_MILLI, request.milli_per_gpu or WHOLE_MILLI),
         gpu_memory_bytes=request.gpu_memory_bytes,
         model=request.gpu_model,
         pools=pools,
-        cpu_milli=(request.cpu_milli or 0) // pods,
-        memory_bytes=(request.memory_bytes or 0) // pods,
+        cpu_milli=(request.cpu_milli or 0) // every,
+        memory_bytes=(request.memory_bytes or 0) // every,
     )
+    return sized(case.snapshot, case.run.source, ask)
+
+
+def each(ask: Ask) -> str:
+    """What one pod asks for: `2 GPUs`, `0.5 GPU`, `2 x 0.5 GPU`, `20 GiB of GPU memory`."""
+    if ask.gpu_memory_bytes is not None:
+        words = f"{say.size(ask.gpu_memory_bytes)} of GPU memory"
+        return words if ask.devices == 1 else f"{words} on each of {ask.devices} GPUs"
+    if ask.devices > 1 and ask.milli < WHOLE_MILLI:
+        return f"{ask.devices} x {say.gpus(ask.milli)}"
+    return say.gpus(ask.devices * ask.milli)
+
+
+def in_all(ask: Ask) -> str:
+    """What all pods ask for together."""
+    if ask.gpu_memory_bytes is None:
+        return say.gpus(ask.total_milli)
+    return each(ask) if ask.pods == 1 else f"{each(ask)} in each of {ask.pods} pods"
 
 
 def preemptible(case: Case) -> bool:

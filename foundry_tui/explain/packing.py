@@ -38,18 +38,24 @@ class Ask:
 
 @dataclass(slots=True)
 class Space:
-    """One node while pods are put on it: free thousandths of each GPU, free CPU and memory."""
+    """One node while pods are put on it: free thousandths of each GPU, free CPU and memory.
+
+    CPU and memory that nobody tells are None, and then nothing is held against the node.
+    """
 
     node: Node
     free: list[int]
     cut: bool
     gpu_memory_bytes: int | None
-    cpu_milli: int
-    memory_bytes: int
+    cpu_milli: int | None
+    memory_bytes: int | None
 
 
-def spaces(snapshot: Snapshot, source: str, ask: Ask) -> list[Space]:
-    """The nodes of the source on which such a pod may start at all, with what is free there."""
+def spaces(snapshot: Snapshot, source: str, ask: Ask, *, in_service: bool = True) -> list[Space]:
+    """The nodes of the source on which such a pod may start at all, with what is free there.
+
+    `in_service` False takes those in that are down or drained.
+    """
     groups: dict[str, list[Gpu]] = {}
     for gpu in snapshot.gpus:
         if gpu.source == source:
@@ -57,7 +63,7 @@ def spaces(snapshot: Snapshot, source: str, ask: Ask) -> list[Space]:
     return [
         _space(node, groups.get(node.name, ()))
         for node in snapshot.nodes
-        if node.source == source and node.placeable and suits(node, ask)
+        if node.source == source and (node.placeable or not in_service) and suits(node, ask)
     ]
 
 
@@ -72,12 +78,24 @@ def _space(node: Node, group: Sequence[Gpu]) -> Space:
     cut = any(g.partitioned for g in group)
     return Space(
         node=node,
-        free=[g.milli_free for g in group if not g.partitioned],
+        free=_free(node, [g for g in group if not g.partitioned]),
         cut=cut,
         gpu_memory_bytes=next((g.mem_total_bytes for g in group if g.mem_total_bytes), None),
-        cpu_milli=max(0, (node.cpu_milli or 0) - (node.cpu_milli_allocated or 0)),
-        memory_bytes=max(0, (node.memory_bytes or 0) - (node.memory_bytes_allocated or 0)),
+        cpu_milli=_left(node.cpu_milli, node.cpu_milli_allocated),
+        memory_bytes=_left(node.memory_bytes, node.memory_bytes_allocated),
     )
+
+
+def _free(node: Node, group: Sequence[Gpu]) -> list[int]:
+    """What each GPU has free; where nobody tells who is on which, the node's sum in whole GPUs."""
+    if node.gpu_milli_free is None or all(g.tenants is not None for g in group):
+        return [g.milli_free for g in group]
+    whole, rest = divmod(node.gpu_milli_free, WHOLE_MILLI)
+    return [*([WHOLE_MILLI] * whole), rest, *([0] * len(group))][: len(group)]
+
+
+def _left(total: int | None, allocated: int | None) -> int | None:
+    return None if total is None else max(0, total - (allocated or 0))
 
 
 def share_on(space: Space, ask: Ask) -> int:
@@ -90,15 +108,30 @@ def share_on(space: Space, ask: Ask) -> int:
     return 10 * -(-ask.gpu_memory_bytes * 100 // space.gpu_memory_bytes)
 
 
+def sized(snapshot: Snapshot, source: str, ask: Ask) -> Ask:
+    """The request with the thousandths that its GPU memory is on the GPUs with the most of it."""
+    if ask.gpu_memory_bytes is None:
+        return ask
+    found = [s for s in spaces(snapshot, source, ask, in_service=False) if s.gpu_memory_bytes]
+    return replace(ask, milli=min((share_on(s, ask) for s in found), default=ask.milli))
+
+
 def placed(open_spaces: Iterable[Space], ask: Ask) -> int:
-    """How many of the pods have room side by side."""
-    left = [replace(s, free=list(s.free)) for s in open_spaces]
-    for count in range(ask.pods):
-        able = [s for s in left if takes(s, ask)]
-        if not able:
-            return count
-        _put(min(able, key=lambda s: (sum(s.free), s.node.name)), ask)
-    return ask.pods
+    """How many of the pods have room side by side.
+
+    The fullest node that takes a pod stays the fullest, so each is filled before the next.
+    """
+    count = 0
+    for space in sorted(
+        (s for s in open_spaces if takes(s, ask)), key=lambda s: (sum(s.free), s.node.name)
+    ):
+        left = replace(space, free=list(space.free))
+        while count < ask.pods and takes(left, ask):
+            _put(left, ask)
+            count += 1
+        if count == ask.pods:
+            break
+    return count
 
 
 def takes(space: Space, ask: Ask) -> bool:
@@ -106,8 +139,12 @@ def takes(space: Space, ask: Ask) -> bool:
     milli = share_on(space, ask)
     if milli > WHOLE_MILLI or (milli < WHOLE_MILLI and space.cut):
         return False
-    host = ask.cpu_milli <= space.cpu_milli and ask.memory_bytes <= space.memory_bytes
+    host = _has(space.cpu_milli, ask.cpu_milli) and _has(space.memory_bytes, ask.memory_bytes)
     return host and sum(f >= milli for f in space.free) >= ask.devices
+
+
+def _has(left: int | None, asked: int) -> bool:
+    return left is None or asked <= left
 
 
 def _put(space: Space, ask: Ask) -> None:
@@ -115,8 +152,8 @@ def _put(space: Space, ask: Ask) -> None:
     order = sorted((f, i) for i, f in enumerate(space.free) if f >= milli)
     for _, index in order[: ask.devices]:
         space.free[index] -= milli
-    space.cpu_milli -= ask.cpu_milli
-    space.memory_bytes -= ask.memory_bytes
+    space.cpu_milli = _left(space.cpu_milli, ask.cpu_milli)
+    space.memory_bytes = _left(space.memory_bytes, ask.memory_bytes)
 
 
 def emptied(found: Iterable[Space]) -> list[Space]:
@@ -125,8 +162,8 @@ def emptied(found: Iterable[Space]) -> list[Space]:
         replace(
             s,
             free=[WHOLE_MILLI] * len(s.free),
-            cpu_milli=s.node.cpu_milli or 0,
-            memory_bytes=s.node.memory_bytes or 0,
+            cpu_milli=s.node.cpu_milli,
+            memory_bytes=s.node.memory_bytes,
         )
         for s in found
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from foundry_tui.explain import say
-from foundry_tui.explain.asked import ask_of, changes, number, preemptible
+from foundry_tui.explain.asked import ask_of, changes, in_all, number, preemptible
 from foundry_tui.explain.case import Case
 from foundry_tui.explain.holds import diagnosis
 from foundry_tui.explain.verdict import ADMIN, Candidate, Deed, Diagnosis, Kind
@@ -26,7 +26,7 @@ def quota(case: Case) -> Diagnosis | None:
     over = "what cannot be preempted has to fit into the quota" if what == "quota" else ""
     sentence = (
         f"{name} has a {what} of {say.gpus(found.most)} and holds {say.gpus(found.held)}; "
-        f"this run asks for {say.gpus(ask.total_milli)}"
+        f"this run asks for {in_all(ask)}"
     )
     evidence = [f"queue list: {name}: {what} {say.gpus(found.most)}, {say.gpus(found.left)} left"]
     evidence += [over] if over else []
@@ -35,9 +35,10 @@ def quota(case: Case) -> Diagnosis | None:
     holders = [r for r in case.holding if found.queue.name in _line(case, r.queue)]
     if holders:
         evidence.append(f"run list: {say.runs(holders)} of {name} hold GPUs now")
+    more = ask.total_milli - found.left
     raise_it = Candidate(
-        sentence=f"an administrator raises the {what} of {name} by "
-        f"{say.gpus(max(0, ask.total_milli - found.left))}",
+        sentence=f"an administrator raises the {what} of {name}"
+        + (f" by {say.gpus(more)}" if more > 0 else ""),
         act=Deed.ASK,
         owner=ADMIN,
         what_if=False,

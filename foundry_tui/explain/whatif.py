@@ -7,13 +7,13 @@ with it has room now and no limit in the way; what takes nothing from the work c
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from foundry_tui.estate.gpu import WHOLE_MILLI
 from foundry_tui.estate.queue import Queue
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.explain import say
-from foundry_tui.explain.packing import Ask, placed, spaces
+from foundry_tui.explain.packing import Ask, Space, placed, share_on, sized, spaces
 
 SHARES = (900, 800, 750, 700, 600, 500, 400, 300, 250, 200, 100)
 """Shares of a GPU that are offered instead of a larger one, in thousandths."""
@@ -61,8 +61,10 @@ def bound(
     """The first queue on the way up that a request of so many thousandths does not fit into.
 
     What is preemptible may borrow up to the limit; what is not has to fit into the quota with all
-    else that is not.
+    else that is not. What asks for no GPU is kept out by none.
     """
+    if not milli:
+        return None
     for queue in above(snapshot, source, name):
         held, firm = queue.allocated_gpu_milli, queue.allocated_non_preemptible_gpu_milli
         limit, quota = queue.limit_gpu_milli, queue.quota_gpu_milli
@@ -79,9 +81,33 @@ def starts_now(
     snapshot: Snapshot, source: str, queue: str | None, ask: Ask, *, preemptible: bool
 ) -> bool:
     """Whether a request has room now and no quota or limit in the way."""
-    if bound(snapshot, source, queue, ask.total_milli, preemptible=preemptible) is not None:
-        return False
-    return placed(spaces(snapshot, source, ask), ask) == ask.pods
+    return _Now(snapshot, source).starts(queue, ask, preemptible=preemptible)
+
+
+@dataclass(slots=True)
+class _Now:
+    """The source as it is, asked for many requests: what was looked at is kept."""
+
+    snapshot: Snapshot
+    source: str
+    _spaces: dict[tuple[str | None, tuple[str, ...]], list[Space]] = field(default_factory=dict)
+    _placed: dict[Ask, int] = field(default_factory=dict)
+
+    def starts(self, queue: str | None, ask: Ask, *, preemptible: bool) -> bool:
+        """As `starts_now`."""
+        milli = sized(self.snapshot, self.source, ask).total_milli
+        if bound(self.snapshot, self.source, queue, milli, preemptible=preemptible) is not None:
+            return False
+        return self.room(ask) == ask.pods
+
+    def room(self, ask: Ask) -> int:
+        """How many of its pods have room."""
+        if ask not in self._placed:
+            where = ask.model, ask.pools
+            if where not in self._spaces:
+                self._spaces[where] = spaces(self.snapshot, self.source, ask)
+            self._placed[ask] = placed(self._spaces[where], ask)
+        return self._placed[ask]
 
 
 def smallest_changes(
@@ -95,61 +121,59 @@ def smallest_changes(
 ) -> tuple[Option, ...]:
     """The changes with which the request would start now, at most one of each sort.
 
-    `others` are queues that its owner may use too.
+    None where it starts now as it is. `others` are queues that its owner may use too.
     """
+    now = _Now(snapshot, source)
+    if now.starts(queue, ask, preemptible=preemptible):
+        return ()
     found = []
-    for options in _sorts(snapshot, source, queue, ask, preemptible, others):
+    for options in _sorts(now, queue, ask, preemptible, others):
         for option in options:
-            if starts_now(
-                snapshot, source, option.queue, option.ask, preemptible=option.preemptible
-            ):
+            if now.starts(option.queue, option.ask, preemptible=option.preemptible):
                 found.append(option)
                 break
     return tuple(found)
 
 
 def _sorts(
-    snapshot: Snapshot,
-    source: str,
+    now: _Now,
     queue: str | None,
     ask: Ask,
     preemptible: bool,
     others: Sequence[str],
 ) -> Iterator[Iterator[Option]]:
     """Sorts of change, what costs the work least first; each from small to large."""
+    snapshot, source = now.snapshot, now.source
     if not preemptible:
         sentence = "make it preemptible: it may borrow then, and can be stopped for its owners"
         yield iter([Option(sentence, ask, queue, True)])
+    known = {q.name for q in snapshot.queues if q.source == source}
+    roofs = {q.parent for q in snapshot.queues if q.source == source}
     yield (
-        Option(f"submit it to {name}, which has room under its quota", ask, name, preemptible)
+        Option(f"submit it to {name}, which has room for it", ask, name, preemptible)
         for name in others
-        if name != queue
+        if name != queue and name in known - roofs
     )
-    if ask.pools or ask.model:
-        free = replace(ask, pools=(), model=None)
+    if ask.model:
+        sentence = f"ask for any GPU model instead of {ask.model}"
+        yield iter([Option(sentence, replace(ask, model=None), queue, preemptible)])
+    if ask.pools:
         pools = sorted({p for n in snapshot.nodes if n.source == source for p in n.queues})
         yield (
             Option(
                 f"ask for node pool {pool} instead of {say.listed(ask.pools, 'or')}",
-                replace(free, pools=(pool,)),
+                replace(ask, pools=(pool,)),
                 queue,
                 preemptible,
             )
             for pool in pools
-            if ask.pools and pool not in ask.pools
+            if pool not in ask.pools
         )
-    if ask.gpu_memory_bytes is None:
-        yield (
-            Option(
-                f"ask for {say.gpus(milli)} {'each ' if ask.devices * ask.pods > 1 else ''}"
-                f"instead of {say.gpus(ask.milli)}",
-                replace(ask, milli=milli),
-                queue,
-                preemptible,
-            )
-            for milli in SHARES
-            if milli < ask.milli
-        )
+    each = "each " if ask.devices * ask.pods > 1 else ""
+    yield (
+        Option(f"ask for {after} {each}instead of {before}", smaller, queue, preemptible)
+        for before, after, smaller in _smaller_shares(ask)
+    )
     yield (
         Option(
             f"ask for {say.counted(devices, 'GPU')} instead of {ask.devices}"
@@ -167,8 +191,24 @@ def _sorts(
             queue,
             preemptible,
         )
-        for pods in range(ask.pods - 1, 0, -1)
+        for pods in range(min(now.room(ask), ask.pods - 1), 0, -1)
     )
+
+
+def _smaller_shares(ask: Ask) -> Iterator[tuple[str, str, Ask]]:
+    """The share in words now and then, and the request with less of each GPU, from the largest."""
+    if not ask.devices:
+        return
+    for milli in SHARES:
+        if ask.gpu_memory_bytes is not None:
+            # whole GiB: what the words say is what is asked for
+            size = ask.gpu_memory_bytes * milli // WHOLE_MILLI >> 30 << 30
+            if size:
+                smaller = replace(ask, gpu_memory_bytes=size)
+                before = f"{say.size(ask.gpu_memory_bytes)} of GPU memory"
+                yield before, say.size(size), smaller
+        elif milli < ask.milli:
+            yield say.gpus(ask.milli), say.gpus(milli), replace(ask, milli=milli)
 
 
 def most_free_milli(snapshot: Snapshot, source: str, ask: Ask) -> int:
@@ -179,6 +219,5 @@ def most_free_milli(snapshot: Snapshot, source: str, ask: Ask) -> int:
 
 def most_free_gpus(snapshot: Snapshot, source: str, ask: Ask) -> int:
     """The most GPUs of one node that could each take the share asked for."""
-    milli = min(ask.milli, WHOLE_MILLI)
     found = spaces(snapshot, source, ask)
-    return max((sum(f >= milli for f in s.free) for s in found), default=0)
+    return max((sum(f >= share_on(s, ask) for f in s.free) for s in found), default=0)

@@ -6,12 +6,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from foundry_tui.estate.gpu import WHOLE_MILLI
 from foundry_tui.estate.run import Run, RunState
 from foundry_tui.estate.text import SafeText, cells, safe
 from foundry_tui.presenters import units
+from foundry_tui.presenters.nodepanel import PORTION
 from foundry_tui.presenters.page import Style, coloured, finish, wrap
 from foundry_tui.presenters.tables import gpus_each, placement_text, spent_s, text
 from foundry_tui.presenters.tracked import TrackedSide, tracked_lines
+
+_PORTIONED = frozenset({"runai", "kai"})
+"""Schedulers whose parts of a GPU are portions of its memory."""
 
 
 class Finding(Protocol):
@@ -84,6 +89,8 @@ def facts(run: Run, now: datetime) -> list[tuple[str, str]]:
     each = f" for each of {run.count} tasks" if run.count > 1 else ""
     asked = [f"{gpus_each(request)} GPUs{each}", request.gpu_model or ""]
     asked += [request.mig_profile or ""]
+    if request.gpu_memory_bytes is not None:
+        asked += [f"{units.size(request.gpu_memory_bytes)} of GPU memory on each"]
     asked += [f"{units.gpus(request.cpu_milli)} CPUs", f"{units.size(request.memory_bytes)} memory"]
     asked += [f"{request.nodes} nodes"] * (request.nodes > 1)
     limit = units.duration(request.time_limit_s) if request.time_limit_s is not None else "none"
@@ -96,6 +103,7 @@ def facts(run: Run, now: datetime) -> list[tuple[str, str]]:
         ("qos", run.qos or ""),
         ("priority", units.number(run.priority)),
         ("asks for", ", ".join(part for part in asked if part)),
+        ("portion", _portion(run)),
         ("time limit", limit),
         ("placement", placement_text(run.placement)),
         ("utilisation", _util(run)),
@@ -111,6 +119,13 @@ def facts(run: Run, now: datetime) -> list[tuple[str, str]]:
         ("token", run.submit_token or ""),
     ]
     return [(key, value) for key, value in fields if value]
+
+
+def _portion(run: Run) -> str:
+    """What a part of a GPU gives in the schedulers that know portions."""
+    each, request = run.request.milli_per_gpu, run.request
+    part = request.gpu_memory_bytes is not None or (each is not None and each < WHOLE_MILLI)
+    return PORTION if part and run.scheduler in _PORTIONED else ""
 
 
 def _util(run: Run) -> str:

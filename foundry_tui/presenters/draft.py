@@ -30,6 +30,13 @@ def start_words(
     return words + (f" ({queue})" if queue else "")
 
 
+def room_words(obstacle: str | None, changes: Sequence[str]) -> str:
+    """Whether it would find room now, and what would start it now instead."""
+    if obstacle is None:
+        return "there is room for it now"
+    return f"{obstacle}. To start it now: {'; or '.join(changes)}" if changes else obstacle
+
+
 def sending_lines(preview: Preview, notes: Sequence[str], width: int) -> list[Line]:
     """Why it would be refused, else the exact command; then what there is to know."""
     lines: list[Line] = []

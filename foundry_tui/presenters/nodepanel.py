@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from foundry_tui.estate.gpu import Gpu
+from foundry_tui.estate.gpu import Gpu, Share
 from foundry_tui.estate.node import Node
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import SafeText, clip, pad, safe
 from foundry_tui.presenters import heat, units
 from foundry_tui.presenters.tables import gpus_each, short_id, spent_s, text
-from foundry_tui.presenters.toned import Line, heading, pairs
+from foundry_tui.presenters.toned import Line, heading, pairs, paragraph
 
 GLYPH_TONES = {"!": "warn", "?": "warn", "x": "bad", ".": "dim"}
 """Glyph of a GPU -> its tone; a digit has the tone of its tens of per cent."""
+
+
+PORTION = "a share of a GPU's memory, not of its compute"
+"""What a portion of a GPU is with Run:ai and KAI; Slurm's shards and MPS are told otherwise."""
 
 
 def glyph_tone(glyph: str) -> str:
@@ -60,12 +64,24 @@ def gpu_facts(gpu: Gpu, now: datetime) -> list[tuple[str, str]]:
         ("power", _measured(gpu.power_w, "W")),
         ("temperature", _measured(gpu.temp_c, "°C")),
         ("held", f"{held} of 1" if gpu.tenants is not None else "nobody says who holds it"),
+        ("portion", PORTION if _portioned(gpu) else ""),
         ("idle", f"for {units.duration(idle_s)}, while it is held" if idle_s is not None else ""),
         ("measured", f"{gpu.how or 'not measured'}, {age} ago"),
         ("source", gpu.source),
     ]
     facts += [("part", f"{s.profile}: {s.run or 'free'}") for s in gpu.slices]
     return [(name, value) for name, value in facts if value]
+
+
+def _portioned(gpu: Gpu) -> bool:
+    return any(t.share is Share.FRACTION for t in gpu.tenants or ())
+
+
+def portion_lines(gpus: Iterable[Gpu], width: int) -> list[Line]:
+    """What the portions are, where one of these GPUs is held in portions."""
+    if not any(_portioned(gpu) for gpu in gpus):
+        return []
+    return paragraph(f"A portion is {PORTION}.", width, tone="dim")
 
 
 def _measured(value: float | None, unit: str) -> str:
@@ -133,6 +149,7 @@ def node_lines(
     if gpus:
         lines += [[], heading("GPU      use    memory power  who")]
         lines += gpu_lines(gpus, owners, width, placeable=node.placeable)
+        lines += portion_lines(gpus, width)
     elif node.gpu_count:
         lines += [[], [(f" {node.source} tells nothing of its single GPUs", "dim")]]
     return lines

@@ -11,7 +11,9 @@ from foundry_tui.estate.run import Run, RunState
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.presenters import units
 from foundry_tui.presenters.bars import bar
+from foundry_tui.presenters.queueshare import key_of, parts
 from foundry_tui.presenters.rows import GridColumn, Rows, queue_rows
+from foundry_tui.presenters.sharebars import share_bar
 from foundry_tui.presenters.table import Column
 
 BAR_CELLS = 16
@@ -20,22 +22,31 @@ BAR_CELLS = 16
 def queue_bar_rows(
     queues: Sequence[Queue], runs: Iterable[Run], *, ascii_only: bool = False
 ) -> Rows[Queue]:
-    """The table of queues with a bar of use against quota, else against the GPUs in reach."""
+    """The table of queues with a bar of use against the GPUs in reach.
+
+    Queues that share a cluster by quota get the bar of their part in it.
+    """
     plain = queue_rows(queues)
-    starts = _starts(runs)
+    starts, found = _starts(runs), parts(queues)
     tree = plain.columns[0]
 
     def start(queue: Queue, _now: datetime) -> datetime | None:
         return starts.get((queue.source, queue.name)) if queue.waiting else None
 
+    def use(queue: Queue) -> SafeText:
+        part = found.get(key_of(queue))
+        if part is None:
+            return bar(queue.allocated_gpu_milli, _whole(queue), BAR_CELLS, ascii_only=ascii_only)
+        return share_bar(queue, part, BAR_CELLS, ascii_only=ascii_only)
+
     def cells(queue: Queue, now: datetime) -> tuple[SafeText, ...]:
-        whole = _whole(queue)
+        whole = units.gpus(_whole(queue))
         return (
             plain.cells(queue, now)[0],
             units.number(queue.running),
             units.number(queue.waiting),
-            SafeText(f"{units.gpus(queue.allocated_gpu_milli)}/{units.gpus(whole)}"),
-            bar(queue.allocated_gpu_milli, whole, BAR_CELLS, ascii_only=ascii_only),
+            SafeText(f"{units.gpus(queue.allocated_gpu_milli)}/{whole}"),
+            use(queue),
             units.duration(queue.oldest_wait_s) if queue.waiting else SafeText(""),
             _start_text(queue, start(queue, now), now),
             safe(queue.source),

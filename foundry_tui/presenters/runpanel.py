@@ -11,7 +11,7 @@ from foundry_tui.estate.run import LIVE, Run, RunState
 from foundry_tui.estate.text import SafeText, cells, clip, safe
 from foundry_tui.presenters import units
 from foundry_tui.presenters.details import facts
-from foundry_tui.presenters.nodepanel import gpu_lines
+from foundry_tui.presenters.nodepanel import gpu_lines, portion_lines
 from foundry_tui.presenters.rows import RUN_ROWS
 from foundry_tui.presenters.rows.model import state_tone
 from foundry_tui.presenters.tables import short_id, spent_s, where_or_why
@@ -93,7 +93,7 @@ def allocation(run: Run, gpus: Iterable[Gpu], runs: Sequence[Run], width: int) -
             lines += paragraph("its GPUs are not in this reading", width, tone="dim")
         else:
             lines += paragraph("no GPU", width, tone="dim")
-    return lines
+    return [*lines, *portion_lines(held, width)]
 
 
 def nothing_waits(run: Run) -> str:

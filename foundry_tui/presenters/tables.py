@@ -11,12 +11,13 @@ from datetime import datetime
 
 from foundry_tui.estate.gpu import Gpu
 from foundry_tui.estate.node import Node
-from foundry_tui.estate.queue import Queue
+from foundry_tui.estate.queue import Queue, tree
 from foundry_tui.estate.run import HOLDING, Placement, Request, Run, RunState
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.presenters import units
 from foundry_tui.presenters.heat import heat, legend
 from foundry_tui.presenters.page import Listing, finish, footer, nothing
+from foundry_tui.presenters.sharebars import told
 from foundry_tui.presenters.table import Column, draw
 
 Cells = tuple[SafeText, ...]
@@ -102,10 +103,18 @@ def gpus_table(gpus: Sequence[Gpu], runs: Iterable[Run], listing: Listing) -> st
     return _whole("GPU", GPU_COLUMNS, rows, listing)
 
 
-def queues_table(queues: Sequence[Queue], listing: Listing) -> str:
-    """Queues as a tree, each below its parent; GPU amounts are in GPUs."""
-    rows = [queue_cells(queue, depth) for queue, depth in _tree(queues)]
-    return _whole("queue", QUEUE_COLUMNS, rows, listing)
+def queues_table(
+    queues: Sequence[Queue], listing: Listing, every: Sequence[Queue] | None = None
+) -> str:
+    """Queues as a tree, each below its parent; GPU amounts are in GPUs.
+
+    Those that share a cluster by quota have a bar and a sentence of their own below the table.
+    `every` are the queues before the filter: who lends to whom is told by all of them.
+    """
+    ordered, style = tree(queues), listing.style
+    rows = [queue_cells(queue, depth) for queue, depth in ordered]
+    below = told(ordered, queues if every is None else every, style.width, ascii_only=style.ascii)
+    return _whole("queue", QUEUE_COLUMNS, rows, listing, more=below)
 
 
 def runs_table(runs: Sequence[Run], listing: Listing) -> str:
@@ -122,6 +131,7 @@ def _whole(
     rows: list[Cells],
     listing: Listing,
     extra: str = "",
+    more: Sequence[str] = (),
 ) -> str:
     if not rows:
         return finish([*nothing(noun, listing), *footer(listing)], listing.style)
@@ -129,7 +139,8 @@ def _whole(
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     drawn = draw(columns, rows, listing.style)
     below = footer(listing, hidden=drawn.hidden, extra=extra)
-    return finish([*drawn.lines, "", *below] if below else drawn.lines, listing.style)
+    blocks = [block for block in (drawn.lines, more, below) if block]
+    return finish([*blocks[0], *(n for b in blocks[1:] for n in ("", *b))], listing.style)
 
 
 def node_cells(node: Node, gpus: Iterable[Gpu]) -> Cells:
@@ -279,25 +290,3 @@ def _of(used: SafeText, total: SafeText) -> SafeText:
     if used == total == units.UNKNOWN:
         return units.UNKNOWN
     return SafeText(f"{used}/{total}")
-
-
-def _tree(queues: Sequence[Queue]) -> list[tuple[Queue, int]]:
-    """Each queue once with its depth, below its parent where that is among them.
-
-    A parent and its child may have one name, and a wrong answer may hold a ring of parents.
-    """
-    names = {(q.source, q.name) for q in queues}
-    below: dict[tuple[str, str], list[int]] = {}
-    for i, queue in enumerate(queues):
-        below.setdefault((queue.source, queue.parent or ""), []).append(i)
-    roots = [i for i, q in enumerate(queues) if (q.source, q.parent or "") not in names]
-    ordered: dict[int, int] = {}  # place in `queues` -> depth
-    for start in [*roots, *range(len(queues))]:
-        waiting = [(start, 0)]
-        while waiting:
-            i, depth = waiting.pop()
-            if i not in ordered:
-                ordered[i] = depth
-                key = (queues[i].source, queues[i].name)
-                waiting += [(child, depth + 1) for child in reversed(below.get(key, ()))]
-    return [(queues[i], depth) for i, depth in ordered.items()]

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,15 +28,15 @@ _HELD = (0, 500, 1000, 3000, 7000)
 _WAITING = (0, 0, 250, 1000, 5000, 20_000)
 
 
-def queue(name: str, **fields: object) -> Queue:
+def queue(name: str, **fields: Any) -> Queue:
     """A queue that holds nothing and asks for nothing, unless told otherwise."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "quota_gpu_milli": 0,
         "allocated_gpu_milli": 0,
         "requested_gpu_milli": 0,
         "created_at": FIRST,
     }
-    return Queue(name=name, source="s", kind="queue", **{**values, **fields})  # type: ignore[arg-type]
+    return Queue(name=name, source="s", kind="queue", **{**values, **fields})
 
 
 def shares(queues: Sequence[Queue], total: int) -> dict[str, int | None]:
@@ -126,7 +127,8 @@ def test_an_unknown_demand_leaves_its_level_unknown(
 ) -> None:
     at = data.draw(st.integers(0, len(queues) - 1))
     field = data.draw(st.sampled_from(("allocated_gpu_milli", "requested_gpu_milli")))
-    blind = [replace(q, **{field: None}) if i == at else q for i, q in enumerate(queues)]
+    unknown: dict[str, Any] = {field: None}
+    blind = [replace(q, **unknown) if i == at else q for i, q in enumerate(queues)]
     below = queue("below", parent=queues[0].name, quota_gpu_milli=1000)
     other = queue("other", parent="elsewhere-unseen")
     found = shares([*blind, below], total)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundry_tui.estate.run import ArrayPart, Run, RunState
@@ -101,6 +101,7 @@ def test_more_than_there_is_room_for_is_cut_at_the_end() -> None:
     assert told([lines[1]]).endswith("…")
 
 
+@settings(deadline=None)  # a name of 100,000 cells takes its time on a busy machine
 @given(
     st.integers(1, 120),
     st.integers(1, 4),

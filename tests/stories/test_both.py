@@ -5,6 +5,9 @@ Slurm and KAI are the real ones of the lab; the control plane of Run:ai is the s
 
 from __future__ import annotations
 
+import re
+import urllib.request
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +15,11 @@ from typing import Any
 import pytest
 
 from foundry_tui.schedulers.runai.fake import FakeRunai
-from tests.lab.daemons import until
+from tests.lab.daemons import LabError, until
+from tests.lab.kube import objects
 from tests.lab.kube.cluster import KubeLab
 from tests.lab.slurm import SlurmLab
-from tests.stories.conftest import Foundry
+from tests.stories.conftest import Answer, Foundry
 
 SPEC = """\
 name: both-worlds
@@ -134,8 +138,6 @@ def _state(foundry: Foundry, source: str) -> str:
 
 
 def test_why_names_quota_gang_and_node_fit_on_kai(both: Foundry, kube: KubeLab) -> None:
-    from tests.lab.kube import objects
-
     pods = "/api/v1/namespaces/team-a/pods"
     kube.api.create(pods, objects.pod("over-quota", gpus=6, priority="build"))
     kube.api.create(pods, objects.pod("too-wide", gpus=16))
@@ -155,3 +157,68 @@ def test_why_names_quota_gang_and_node_fit_on_kai(both: Foundry, kube: KubeLab) 
         until(explained, 45, "every reason to be told", 1.0)
     except Exception as error:
         raise AssertionError(told) from error
+
+
+def test_a_submit_is_told_what_starts_it_now_and_kai_starts_it(
+    both: Foundry, kube: KubeLab
+) -> None:
+    """Nothing is sent by a dry run; the change that it names is one that KAI itself takes."""
+    script = both.home / "train.sh"
+    script.write_text("#!/bin/sh\nsleep 600\n")
+
+    def submit(*options: str, more: tuple[str, ...] = ()) -> Answer:
+        asked = ("--source", "kai", "--unlinked", *more, "--project=team-a", "--image=x", *options)
+        answer = both("submit", *asked, str(script))
+        assert answer.code == 0, answer.err
+        return answer
+
+    dry = ("--dry-run",)
+    assert "start: there is room for it now" in submit("--gpu-devices-request=8", more=dry).err
+    told = submit("--gpu-devices-request=9", more=dry).err
+    assert "it can never start: it asks for 9 GPUs on one node" in told
+    assert "To start it now: ask for 8 GPUs instead of 9" in " ".join(told.split())
+    firm = ("--gpu-devices-request=6", "--preemptibility=non-preemptible")
+    told = submit(*firm, more=dry).err
+    assert "queue team-a has a quota of 4 GPUs and holds 0 GPUs" in told
+    assert "ask for 4 GPUs instead of 6" in told
+    assert not listed(both, source="kai")
+
+    submit("--gpu-devices-request=4", "--preemptibility=non-preemptible")
+    until(lambda: bool(listed(both, source="kai", state="running")), 45, "KAI to start it", 1.0)
+
+
+def test_fair_shares_are_those_of_the_running_scheduler(both: Foundry, kube: KubeLab) -> None:
+    """What `queues --json` computes is what KAI tells in its metrics, for a queue that borrows."""
+    asks: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        *(("team-a", f"borrows-{i}", {"gpus": 1}) for i in range(6)),
+        ("team-a", "shares", {"annotations": {"gpu-fraction": "0.5"}}),
+        ("team-b", "too-wide", {"gpus": 16}),
+    )
+    for team, name, asked in asks:
+        pod = objects.pod(name, queue=team, **asked)
+        kube.api.create(f"/api/v1/namespaces/{team}/pods", pod)
+    seen: dict[str, tuple[float, float]] = {}
+
+    def agree() -> bool:
+        kai = _fair_shares(kube)
+        ours = both("queues", "--where", "source=kai", "--json").json["queues"]
+        seen.update({q["name"]: (q["fair_share_gpu_milli"], kai[q["name"]]) for q in ours})
+        held = {q["name"]: q["allocated_gpu_milli"] for q in ours}
+        alike = all(abs(a - b) <= 1 for a, b in seen.values())
+        return alike and held["team-a"] == 6500
+
+    try:
+        until(agree, 60, "the shares to agree", 1.0)
+    except LabError as error:
+        raise AssertionError(seen) from error
+    assert seen["research"][0] == 12_000
+    assert seen["team-a"][0] == 6000, "4 that it deserves, and half of the 4 that nobody does"
+
+
+def _fair_shares(kube: KubeLab) -> dict[str, float]:
+    """Queue -> thousandths of GPU, as the scheduler's metrics tell."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(kube.metrics_url, timeout=10) as answer:
+        text = answer.read().decode()
+    told = re.findall(r'kai_queue_fair_share_gpu\{queue_name="([^"]+)"\} (\S+)', text)
+    return defaultdict(float, {name: 1000 * float(gpus) for name, gpus in told})

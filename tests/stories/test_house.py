@@ -266,7 +266,7 @@ def test_the_demo_keeps_what_is_done_in_it(foundry: Foundry, script: Script) -> 
         (("report", "jobs", "--from", "yesterdayish"), 2, "--from"),
         (("report", "jobs", "--from", "now", "--to", "7d"), 2, "before it starts"),
         (("logs",), 2, "RUN"),
-        (("submit",), 2, "no batch script"),
+        (("submit",), 2, "name a job spec or a batch script"),
         (("runs", "--watch", "0"), 2, "watch"),
     ],
 )

@@ -262,7 +262,7 @@ def test_a_storm_of_sizes_ends_with_the_right_screen(tmp_path: Path, plain: Path
             if turn % 5 == 0:
                 seat.press("1", "2")
         seat.resize(80, 24)
-        seat.until(lambda: _still(seat.text) == _still(expected), f"again:\n{expected}")
+        seat.until(lambda: _still(seat.text) == _still(expected), f"again:\n{expected}", 30.0)
 
 
 def _still(text: str) -> str:

@@ -26,7 +26,7 @@ from foundry_tui.schedulers.kai.workloads import Workload, holds, workloads
 DEFAULT_POOL = "default"
 """KAI's word for the nodes that no pool label names."""
 
-STAMP_S = 60.0
+STAMP_S = 120.0
 """What did not change is stamped anew, as of now, so often; a watch that stands says it holds."""
 
 Parts = tuple[object, ...]
@@ -82,6 +82,7 @@ class Assembly:
                 sum(WHOLE_MILLI * gpus.gpu_count(n) for n in nodes),
                 self.source,
                 now,
+                {run_id(self.source, one.uid): _use(one, wishes) for one in found},
             ),
             runs=tuple(runs),
         )
@@ -204,6 +205,19 @@ class Assembly:
 def _placement(one: Workload, seen: gpus.Devices) -> tuple[Placement, ...]:
     at = [(p.metadata.uid, p.spec.node_name or "") for p in one.pods if holds(p)]
     return gpus.placements(at, seen.indices)
+
+
+def _use(one: Workload, wishes: Mapping[str, Wish]) -> queues.Use:
+    """What the pods of a workload hold, and what those ask for that have no node yet."""
+    held: int | None = 0
+    awaited: int | None = 0
+    for pod in one.pods:
+        milli = wishes[pod.metadata.uid].total_milli
+        if holds(pod):
+            held = None if held is None or milli is None else held + milli
+        elif pod.status.phase == "Pending":
+            awaited = None if awaited is None or milli is None else awaited + milli
+    return queues.Use(held, awaited)
 
 
 def _milli_by_node(found: Sequence[Gpu]) -> dict[str, int | None]:

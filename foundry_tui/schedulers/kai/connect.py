@@ -15,7 +15,7 @@ from typing import Any
 
 from foundry_tui.config.sources import KubernetesConfig
 from foundry_tui.estate.text import safe
-from foundry_tui.schedulers.kai.login import Login, log_in, short
+from foundry_tui.schedulers.kai.login import CommandFailed, Login, log_in, short
 from foundry_tui.schedulers.ports import Denied, SchedulerError, Unavailable
 
 MAX_BYTES = 512 << 20
@@ -28,6 +28,9 @@ SILENCE_S = 100.0
 
 RENEW_S = 30.0
 """A credential that is refused (401) is read anew, but not more often."""
+
+COMMAND_AGAIN_S = 5.0
+"""A login command that failed is not run again before: every watch wants to log in."""
 
 
 class Refused(SchedulerError):
@@ -85,6 +88,7 @@ class Cluster:
         self._logging_in: threading.Thread | None = None
         self._login: Login | None = None
         self._failed: SchedulerError | None = None
+        self._failed_at = 0.0
 
     def request(
         self,
@@ -160,6 +164,11 @@ class Cluster:
     def server(self) -> str:
         """The address of the API server. Raises as `request`."""
         return self._ready(self.config.timeout_s).host
+
+    @property
+    def namespace(self) -> str | None:
+        """The namespace that the kubeconfig's context names. Raises as `request`."""
+        return self._ready(self.config.timeout_s).namespace
 
     # -- the connection
 
@@ -274,6 +283,9 @@ class Cluster:
         with self._lock:
             if self._login is not None and not self._login.over:
                 return self._login
+            lately = time.monotonic() - self._failed_at < COMMAND_AGAIN_S
+            if isinstance(self._failed, CommandFailed) and lately:
+                raise self._failed
             if self._logging_in is None or not self._logging_in.is_alive():
                 self._failed = None
                 self._logging_in = threading.Thread(target=self._log_in, daemon=True)
@@ -302,7 +314,7 @@ class Cluster:
         except SchedulerError as error:
             failed = error
         with self._lock:
-            self._login, self._failed = login, failed
+            self._login, self._failed, self._failed_at = login, failed, time.monotonic()
 
     def _forget(self, login: Login) -> bool:
         """Log in anew at the next request, where the last login is old enough to be worth it."""

@@ -16,6 +16,7 @@ import msgspec
 from foundry_tui.schedulers.kai import objects
 from foundry_tui.schedulers.kai.connect import Cluster, Overloaded, Refused
 from foundry_tui.schedulers.kai.kinds import Table
+from foundry_tui.schedulers.kai.slim import Slim
 from foundry_tui.schedulers.ports import Denied, SchedulerError, Unavailable
 
 PAGE = 1000
@@ -31,7 +32,7 @@ QUICK_S = 1.0
 """A collection is not taken up more often, however soon its watches end."""
 
 ABSENT_S = 60.0
-"""A kind that the cluster does not have is looked for so often."""
+"""A kind that the cluster does not have, or never let us read, is looked for so often."""
 
 GONE = 410
 
@@ -42,6 +43,7 @@ class Follower:
     def __init__(self, cluster: Cluster, table: Table, stopped: threading.Event) -> None:
         self.cluster, self.table, self.stopped = cluster, table, stopped
         self._decoder = msgspec.json.Decoder(table.kind.type)
+        self._slim = Slim(cluster.config)
 
     def read(self, timeout_s: float | None = None) -> None:
         """List the collection, page by page; an unknown kind is an empty one.
@@ -75,7 +77,7 @@ class Follower:
             more = page.metadata.more
         table = self.table
         table.rows, table.version, table.unread = rows, page.metadata.resource_version, unread
-        table.error, table.lost_at, table.absent = None, None, False
+        table.error, table.lost_at, table.denied_at, table.absent = None, None, None, False
         table.lists += 1
         table.changes += 1
 
@@ -90,7 +92,7 @@ class Follower:
     def _absent(self) -> None:
         table = self.table
         table.rows, table.version, table.absent = {}, "", True
-        table.error, table.lost_at = None, None
+        table.error, table.lost_at, table.denied_at = None, None, None
         table.changes += 1
 
     def follow(self) -> None:
@@ -116,6 +118,8 @@ class Follower:
                 if isinstance(error, Refused) and error.status == 404:
                     self.table.version = ""
                 wait_s = RETRY_S[min(failures, len(RETRY_S) - 1)]
+                if isinstance(error, Denied) and not self.table.lists:
+                    wait_s = ABSENT_S  # never read: not for this user, until somebody allows it
                 if isinstance(error, Overloaded):
                     wait_s = max(wait_s, error.retry_after_s)
                 self.stopped.wait(wait_s)
@@ -130,7 +134,11 @@ class Follower:
         table.error = error
         if table.lost_at is None:
             table.lost_at = time.monotonic()
-        if isinstance(error, Denied) and table.lost and table.rows:
+        if not isinstance(error, Denied):
+            table.denied_at = None
+        elif table.denied_at is None:
+            table.denied_at = time.monotonic()
+        if table.denied and table.rows:
             # What may not be read any more is not shown as if it were known.
             table.rows, table.version = {}, ""
             table.changes += 1
@@ -153,7 +161,7 @@ class Follower:
             raise
 
     def _mended(self) -> None:
-        self.table.error, self.table.lost_at = None, None
+        self.table.error, self.table.lost_at, self.table.denied_at = None, None, None
         self.table.watches += 1
 
     def _take(self, line: bytes) -> None:
@@ -189,6 +197,7 @@ class Follower:
             rows.pop(meta.uid, None)
             unread.add(meta.uid)
             return meta.version
+        self._slim.cut(thing)
         rows[thing.metadata.uid] = thing
         unread.discard(thing.metadata.uid)
         return str(thing.metadata.resource_version)

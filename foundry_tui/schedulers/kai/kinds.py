@@ -55,8 +55,8 @@ KINDS = (PODS, NODES, QUEUES, GROUPS, BINDS, JOBS, TRAININGS, PRIORITIES)
 class Table:
     """The objects of one collection by uid, and how well they are followed.
 
-    `unread` are the uids of those that could not be understood; `lost_at` is a moment of
-    `time.monotonic`, since which it is not up to date.
+    `unread` are the uids of those that could not be understood. Moments of `time.monotonic`:
+    since `lost_at` it is not up to date, since `denied_at` nothing but refusals came.
     """
 
     kind: Kind
@@ -69,9 +69,18 @@ class Table:
     unread: set[str] = field(default_factory=set)
     error: SchedulerError | None = None
     lost_at: float | None = None
+    denied_at: float | None = None
     absent: bool = False
 
     @property
     def lost(self) -> bool:
         """Whether it has not been up to date for longer than a short break."""
         return self.lost_at is not None and time.monotonic() - self.lost_at > LOST_S
+
+    @property
+    def denied(self) -> bool:
+        """Whether it may not be read any more.
+
+        An API server that was just started refuses what is allowed for a moment.
+        """
+        return self.denied_at is not None and time.monotonic() - self.denied_at > LOST_S

@@ -32,16 +32,22 @@ POOL_SIZE = 32
 """Connections that are kept: more than there are watches and lists at once."""
 
 
+class CommandFailed(Unavailable):
+    """The login command of the kubeconfig gave no credential."""
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """A way in: the server's address, the header, the connections.
 
+    `namespace` is that of the context, None where it names none.
     `made_at` and `renew_at` are moments of `time.monotonic`; None: the credential does not end.
     """
 
     host: str
     authorization: str | None
     pool: Any
+    namespace: str | None
     made_at: float
     renew_at: float | None
 
@@ -89,6 +95,7 @@ def _log_in(config: KubernetesConfig, timeout_s: float) -> Login:
     except ConfigException as error:
         hint = "set `kubeconfig` in the configuration, or KUBECONFIG"
         raise Unavailable(_asked(config), short(error), hint) from None
+    namespace = loader.current_context["context"].get("namespace")
     now = time.monotonic()
     life_s = None if ends_at is None else (ends_at - datetime.now(UTC)).total_seconds()
     settings.retries = False
@@ -97,6 +104,7 @@ def _log_in(config: KubernetesConfig, timeout_s: float) -> Login:
         host=str(settings.host).rstrip("/"),
         authorization=settings.api_key.get("BearerToken"),
         pool=client.ApiClient(settings).rest_client.pool_manager,
+        namespace=str(namespace) if namespace else None,
         made_at=now,
         renew_at=None if life_s is None else now + RENEW_AT * life_s,
     )
@@ -146,18 +154,18 @@ def _run_command(
         )
     except process.TimedOut:
         answer = f"it gave no answer within {timeout_s:g} s and was ended"
-        raise Unavailable(asked, answer, TRY) from None
+        raise CommandFailed(asked, answer, TRY) from None
     except process.ProcessError as error:
-        raise Unavailable(asked, short(error), str(told.get("installHint") or TRY)) from None
+        raise CommandFailed(asked, short(error), str(told.get("installHint") or TRY)) from None
     if done.code != 0:
         said = safe(done.err.decode(errors="replace").strip(), max_cells=300)
-        raise Unavailable(asked, f"it ended with {done.code}: {said}", TRY)
+        raise CommandFailed(asked, f"it ended with {done.code}: {said}", TRY)
     try:
         status = json.loads(done.out)["status"]
         return _take(status, user)
     except (ValueError, KeyError, TypeError, AttributeError):
         answer = "it printed no ExecCredential with a token or a certificate"
-        raise Unavailable(asked, answer, TRY) from None
+        raise CommandFailed(asked, answer, TRY) from None
 
 
 def _take(status: Mapping[str, Any], user: dict[str, Any]) -> datetime | None:

@@ -22,7 +22,6 @@ NAME = "foundry/name"
 HELD = "foundry/held"
 PREEMPTIBILITY = "kai.scheduler/preemptibility"
 PRIORITY = "priorityClassName"
-MLFLOW_VARIABLE = "MLFLOW_RUN_ID"
 
 NON_PREEMPTIBLE_FROM = 100
 """A priority class of this value and above is not preemptible, unless a label says otherwise."""

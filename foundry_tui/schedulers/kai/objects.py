@@ -20,7 +20,6 @@ class Owner(Object):
     kind: str
     name: str
     uid: str
-    api_version: str = ""
     controller: bool = False
 
 
@@ -65,14 +64,12 @@ class Resources(Object):
 
 class Container(Object):
     resources: Resources | None = None
-    image: str | None = None
 
 
 class PodSpec(Object):
     node_name: str | None = None
     scheduler_name: str | None = None
     priority_class_name: str | None = None
-    priority: int | None = None
     containers: list[Container] = []
 
 
@@ -156,7 +153,6 @@ class QueueResources(Object):
 class QueueSpec(Object):
     parent_queue: str | None = None
     priority: int | None = None
-    display_name: str | None = None
     resources: QueueResources | None = None
 
 
@@ -171,7 +167,6 @@ class QueueDetails(Object):
     queue_deserved_resources: Amounts | None = None
     queue_allocated_resources: Amounts | None = None
     queue_resource_limits: Amounts | None = None
-    pod_group_requested_resources: Amounts | None = None
 
 
 class ReasonDetails(Object):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from foundry_tui.estate.fairshare import with_fair_shares
 from foundry_tui.estate.gpu import WHOLE_MILLI
 from foundry_tui.estate.queue import Queue, with_use
-from foundry_tui.estate.run import HOLDING, Run
+from foundry_tui.estate.run import HOLDING, Run, RunState
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.kai.nouns import time_of
 from foundry_tui.schedulers.kai.objects import KaiQueue
@@ -19,15 +19,54 @@ DEFAULT_PRIORITY = 100
 """KAI's own, where a queue names none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Thousandths that the pods of one run hold, and that those without a node wait for."""
+
+    held: int | None
+    awaited: int | None
+
+
 def queues(
-    found: Iterable[KaiQueue], runs: Sequence[Run], total_milli: int, source: str, now: datetime
+    found: Iterable[KaiQueue],
+    runs: Sequence[Run],
+    total_milli: int,
+    source: str,
+    now: datetime,
+    uses: Mapping[str, Use] | None = None,
 ) -> tuple[Queue, ...]:
     """The queues with what their runs hold and ask for, sums in the parents, and fair shares.
 
+    `uses` is run -> what its pods hold: of a Job some may run while others wait, and a suspended
+    one holds nothing. A run that is not in it holds all that it asks for.
     `Queue.status.allocated` is not read: it counts a pod of two halves as one half.
     """
-    made = tuple(_queue(q, total_milli, source, now) for q in found)
-    return with_fair_shares(_summed(with_use(made, runs, now), runs), total_milli)
+    uses = uses or {}
+    held = [_as_held(run, uses.get(run.id)) for run in runs]
+    made = with_use((_queue(q, total_milli, source, now) for q in found), held, now)
+    return with_fair_shares(_summed(_awaiting(made, runs, uses), held), total_milli)
+
+
+def _as_held(run: Run, use: Use | None) -> Run:
+    """The run, asking for what it holds."""
+    if use is None or run.state not in HOLDING or use.held == run.request.gpu_milli:
+        return run
+    return replace(run, request=replace(run.request, gpu_milli=use.held))
+
+
+def _awaiting(
+    made: Sequence[Queue], runs: Sequence[Run], uses: Mapping[str, Use]
+) -> tuple[Queue, ...]:
+    """The queues with what the waiting pods of running workloads ask for."""
+    awaited: dict[str, int | None] = {}
+    for run in runs:
+        use = uses.get(run.id)
+        if use is not None and run.state is RunState.RUNNING and run.queue and use.awaited != 0:
+            awaited[run.queue] = _sum(awaited.get(run.queue, 0), use.awaited)
+    return tuple(
+        replace(q, requested_gpu_milli=_sum(q.requested_gpu_milli, awaited.get(q.name, 0)))
+        for q in made
+    )
 
 
 def _queue(queue: KaiQueue, total_milli: int, source: str, now: datetime) -> Queue:

@@ -33,7 +33,7 @@ PODS, JOBS = "/api/v1", "/apis/batch/v1"
 TRAINING = "/apis/kubeflow.org/v1"
 
 NAMESPACE = "default"
-"""Where neither the options nor the configuration name one."""
+"""Where the options, the configuration and the kubeconfig's context name none."""
 
 _GANG = (
     f"a KAI older than 0.15 does not know {MIN_MEMBER} and starts the pods of a Job one by one; "
@@ -49,7 +49,7 @@ def submit_item(api: Api, config: KubernetesConfig, act: Submit, token: str) -> 
     try:
         wanted = parse(act.options)
         wanted = replace(wanted, kind=wanted.kind or _kind(api, wanted))
-        manifest = make(act, wanted, token, config, namespace=_namespace(config, wanted))
+        manifest = make(act, wanted, token, config, namespace=_namespace(api, config, wanted))
     except (ValueError, Trouble) as error:
         return replace(item, refusal=safe(str(error), max_cells=400))
     request = create(manifest.path, manifest.body)
@@ -73,13 +73,15 @@ def _kind(api: Api, wanted: Wanted) -> str:
     return "PyTorchJob" if any(r["name"] == "pytorchjobs" for r in found["resources"]) else "Job"
 
 
-def _namespace(config: KubernetesConfig, wanted: Wanted) -> str:
+def _namespace(api: Api, config: KubernetesConfig, wanted: Wanted) -> str:
     if config.namespaces and wanted.namespace not in (None, *config.namespaces):
         known = ", ".join(config.namespaces)
         raise ValueError(
             f"--namespace: {wanted.namespace} is not among those that {config.name} reads ({known})"
         )
-    return config.namespaces[0] if config.namespaces else NAMESPACE
+    if wanted.namespace is not None:
+        return wanted.namespace
+    return config.namespaces[0] if config.namespaces else api.namespace or NAMESPACE
 
 
 def _note(wanted: Wanted) -> str | None:

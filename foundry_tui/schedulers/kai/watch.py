@@ -109,7 +109,6 @@ class State:
         self._threads = [
             threading.Thread(target=f.follow, name=f"watch-{f.table.kind.name}", daemon=True)
             for f in self.followers
-            if not isinstance(f.table.error, Denied)
         ]
         for thread in self._threads:
             thread.start()

@@ -184,6 +184,14 @@ class Api:
     cluster: Cluster
     until: float | None = None
 
+    @property
+    def namespace(self) -> str | None:
+        """The namespace of the kubeconfig's context. Raises NotSent."""
+        try:
+            return self.cluster.namespace
+        except Unavailable as error:
+            raise NotSent(_told(error)) from None
+
     def get(self, path: str, **query: str) -> dict[str, Any]:
         """An object or a list.
 

@@ -15,8 +15,10 @@ from foundry_tui.presenters.heatmap import gpu_map
 from foundry_tui.presenters.nodepanel import node_line, node_lines
 from foundry_tui.presenters.queries import quoted
 from foundry_tui.presenters.queuebars import queue_bar_rows
+from foundry_tui.presenters.queueshare import share_sentence
 from foundry_tui.presenters.rows import RUN_ROWS
 from foundry_tui.presenters.runpanel import one_line, run_lines
+from foundry_tui.presenters.sharebars import share_panel
 from foundry_tui.presenters.since import news, news_line
 from foundry_tui.presenters.toned import Line, pairs
 from foundry_tui.presenters.totals import waits
@@ -221,6 +223,8 @@ class Overview(OnRun):
         if isinstance(subject, Run):
             return [(" ", ""), *one_line(subject, seen.now, width - 1)]
         if isinstance(subject, Queue):
+            if words := share_sentence(subject, seen.snapshot.queues):
+                return [(f" {words}", "")]
             told = " · ".join(f"{name} {value}" for name, value in _queue_facts(subject))
             return [(f" {subject.name}: ", "strong"), (told, "")]
         return [(f" {len(subject)} nodes: enter lists them", "dim")] if subject else []
@@ -243,6 +247,9 @@ class Overview(OnRun):
                 [(f" {subject.name}", "title")],
                 *pairs(_queue_facts(subject), width),
             ]
+            ascii_only = self.foundry.ascii_only
+            if share := share_panel(subject, snapshot.queues, width, ascii_only=ascii_only):
+                lines += [[], *share]
             of = [
                 r for r in snapshot.runs if r.source == subject.source and subject.name in r.queues
             ]

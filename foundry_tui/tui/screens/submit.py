@@ -16,7 +16,7 @@ from foundry_tui.actions.act import Prepared
 from foundry_tui.actions.draft import Draft, Start
 from foundry_tui.actions.errors import WrongUse
 from foundry_tui.estate.acts import Submit as SubmitAct
-from foundry_tui.presenters.draft import script_lines, sending_lines, start_words
+from foundry_tui.presenters.draft import room_words, script_lines, sending_lines, start_words
 from foundry_tui.presenters.paths import Completion, Listed, complete, parted
 from foundry_tui.presenters.toned import Line, paragraph
 from foundry_tui.tui.bars import Part
@@ -156,7 +156,8 @@ class Submit(EstatePlace):
         self._later()
 
     def _estimate(self, prepared: Prepared) -> None:
-        site = self.foundry.site
+        site, seen = self.foundry.site, self.foundry.seen
+        snapshot = None if seen is None else seen.snapshot
 
         def then(start: Start) -> None:
             if prepared is self._found:
@@ -168,7 +169,9 @@ class Submit(EstatePlace):
                 self._told = f"not known: {words}"
                 self._later()
 
-        self.foundry.work_on("estimate", lambda: drafts.estimate(site, prepared), then, failed)
+        self.foundry.work_on(
+            "estimate", lambda: drafts.estimate(site, prepared, snapshot), then, failed
+        )
 
     def _later(self) -> None:
         self.foundry.pacer.paint("draft", self._draw)
@@ -200,6 +203,10 @@ class Submit(EstatePlace):
         if start is None:
             told = self._told
             return paragraph(f"estimate: {told}", width, tone="warn") if told else []
+        if start.room is not None and (start.room.obstacle is not None or start.starts_at is None):
+            told = room_words(start.room.obstacle, start.room.changes)
+            words = f"estimate: {told} (free GPUs and quotas as listed)"
+            return paragraph(words, width, tone="warn" if start.room.obstacle else "good")
         if start.reason is not None:
             words = f"estimate: it would not start: {start.reason} ({start.how})"
             return paragraph(words, width, tone="warn")

@@ -176,6 +176,7 @@ class KubeLab:
         for daemon in (self.manager, self.admission, self.simulator, *self.kai.values()):
             daemon.resume()
             daemon.start()
+        self.admission.until_ready(lambda: accepts_connections(self.ports.webhook), START_TIMEOUT_S)
         self._delete_workloads()
         for scheduler in self.pools.values():
             scheduler.kill()

@@ -30,6 +30,7 @@ class StubCluster:
 
     def __init__(self, *things: tuple[str, dict[str, Any]]) -> None:
         self.things = dict(things)
+        self.namespace: str | None = None
         self.asked: list[tuple[str, str, Any, bool]] = []
         self.trouble: Callable[[str, str, bool], None] = lambda *_: None
         self.after: Callable[[str, str, bool], None] = lambda *_: None

@@ -21,6 +21,7 @@ from foundry_tui.estate.source import SourceState
 from foundry_tui.estate.usage import Window
 from foundry_tui.process import user_name
 from foundry_tui.schedulers.kai.adapter import KaiAdapter
+from foundry_tui.schedulers.kai.assemble import STAMP_S
 from foundry_tui.schedulers.kai.order import Order
 from foundry_tui.schedulers.ports import Denied, Unavailable
 from tests.lab.daemons import until
@@ -44,7 +45,7 @@ from tests.schedulers.kai.things import (
     reservation,
     shared,
 )
-from tests.schedulers.kai.tiny import TinyApi
+from tests.schedulers.kai.tiny import TinyApi, Trouble
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -167,8 +168,9 @@ def test_what_stays_is_stamped_anew_now_and_then(
     lab: TinyApi, adapter: KaiAdapter, clock: Clock
 ) -> None:
     adapter.snapshot()
-    clock.now += timedelta(seconds=59)
-    assert {n.read_at for n in adapter.snapshot().nodes} == {clock.now - timedelta(seconds=59)}
+    first = clock.now
+    clock.now += timedelta(seconds=STAMP_S - 1)
+    assert {n.read_at for n in adapter.snapshot().nodes} == {first}
     clock.now += timedelta(seconds=2)
     estate = adapter.snapshot()
     assert {n.read_at for n in estate.nodes} == {clock.now}
@@ -290,7 +292,7 @@ def test_a_log_is_that_of_the_pod_that_runs(lab: TinyApi, adapter: KaiAdapter) -
     of_team(lab, "waits-0", "waits-1")
     lab.bodies["/api/v1/namespaces/team-a/pods/waits-1/log"] = b"one\ntwo\x1b[31m\n\xff\nlast\n"
     log = adapter.logs(run, tail_lines=3)
-    assert log.lines == ("two␛[31m", "‹ff›", "last")
+    assert log.lines == ("two␛[31m", "‹xff›", "last")
     assert log.truncated
     assert log.path is not None
     assert "waits-1" in log.path
@@ -327,7 +329,10 @@ def test_a_probe_names_what_is_missing_denied_or_broken(lab: TinyApi, adapter: K
     lab.bodies["/version"] = b'{"gitVersion": "v1.34.4"}'
     lab.bodies[REVIEWS] = b'{"status": {"allowed": false}}'
     del lab.things[QUEUES]
-    answers = {NODES: (403, "nodes is forbidden", {}), GROUPS: (500, "oops", {})}
+    answers: dict[str, Trouble] = {
+        NODES: (403, "nodes is forbidden", {}),
+        GROUPS: (500, "oops", {}),
+    }
     lab.trouble = lambda _m, path, _q: answers.get(path)
     found = {p.what: p for p in adapter.probe()}
     assert found["queues"].state == "missing"

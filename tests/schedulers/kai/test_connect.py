@@ -171,6 +171,16 @@ def test_of_two_contexts_the_configured_one_is_taken(tmp_path: Path, api: TinyAp
     assert isinstance(failing(Cluster(configured(path))), Unreached)
 
 
+def test_the_namespace_is_that_of_the_context(tmp_path: Path, api: TinyApi) -> None:
+    path = kubeconfig(tmp_path, api.url)
+    assert Cluster(configured(path)).namespace is None
+    told = json.loads(path.read_text())
+    told["contexts"][0]["context"]["namespace"] = "team-a"
+    path.write_text(json.dumps(told))
+    assert Cluster(configured(path)).namespace == "team-a"
+    assert api.asked == []
+
+
 @pytest.mark.parametrize("text", ["", "a: [", "[]", '{"contexts": 5}', "\x00", "just words"])
 def test_what_is_no_kubeconfig_is_an_error_and_no_crash(tmp_path: Path, text: str) -> None:
     path = tmp_path / "kubeconfig"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,14 +10,16 @@ from foundry_tui.estate.queue import Queue
 from foundry_tui.estate.run import Request, Run, RunState
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.kai import objects
-from foundry_tui.schedulers.kai.queues import queues
+from foundry_tui.schedulers.kai.queues import Use, queues
 from tests.schedulers.kai.things import queue, read
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
-def made(*things: dict[str, Any], runs: tuple[Run, ...] = ()) -> dict[str, Queue]:
-    found = queues([read(objects.KaiQueue, t) for t in things], runs, 12000, "lab", NOW)
+def made(
+    *things: dict[str, Any], runs: tuple[Run, ...] = (), uses: dict[str, Use] | None = None
+) -> dict[str, Queue]:
+    found = queues([read(objects.KaiQueue, t) for t in things], runs, 12000, "lab", NOW, uses)
     return {q.name: q for q in found}
 
 
@@ -77,6 +80,24 @@ def test_parents_have_the_sums_of_their_children() -> None:
     assert (top.allocated_gpu_milli, top.requested_gpu_milli) == (1750, 4000)
     assert (top.running, top.waiting, top.oldest_wait_s) == (3, 1, 3600.0)
     assert top.allocated_non_preemptible_gpu_milli == 1000
+
+
+def test_what_the_pods_hold_counts_and_not_what_the_whole_asks_for() -> None:
+    part, stopped = run("part", "team-a", 12000, firm=True), run("stopped", "team-b", 4000)
+    stopped = replace(stopped, state=RunState.SUSPENDED)
+    uses = {"lab/part": Use(9000, 3000), "lab/stopped": Use(0, 0)}
+    found = made(*TREE, runs=(part, stopped, run("w", "team-a", 500, waits=True)), uses=uses)
+    team, other, top = found["team-a"], found["team-b"], found["research"]
+    assert (team.allocated_gpu_milli, team.requested_gpu_milli) == (9000, 3500)
+    assert team.allocated_non_preemptible_gpu_milli == 9000
+    assert (other.allocated_gpu_milli, other.requested_gpu_milli) == (0, 0)
+    assert (top.allocated_gpu_milli, top.requested_gpu_milli) == (9000, 3500)
+
+
+def test_a_waiting_part_that_is_unknown_makes_the_sum_unknown() -> None:
+    found = made(*TREE, runs=(run("part", "team-a", 2000),), uses={"lab/part": Use(1000, None)})
+    assert found["team-a"].allocated_gpu_milli == 1000
+    assert found["team-a"].requested_gpu_milli is None
 
 
 def test_an_unknown_amount_makes_the_sums_unknown() -> None:

@@ -61,6 +61,26 @@ def at_post(error: Exception, *, dry: bool, kind: str = "") -> Callable[[str, st
     return trouble
 
 
+@pytest.mark.parametrize(
+    ("options", "namespaces", "context", "where"),
+    [
+        ((), (), None, "default"),
+        ((), (), "mine", "mine"),
+        ((), ("first", "second"), "mine", "first"),
+        (("--namespace=second",), ("first", "second"), "mine", "second"),
+        (("--namespace=other",), (), "mine", "other"),
+    ],
+)
+def test_where_it_goes(
+    options: tuple[str, ...], namespaces: tuple[str, ...], context: str | None, where: str
+) -> None:
+    cluster = StubCluster(QUEUE)
+    cluster.namespace = context
+    config = KubernetesConfig(name="lab", namespaces=namespaces)
+    (item,) = seen(cluster, work(*options), config=config).items
+    assert (item.refusal, item.command[1]) == (None, f"/apis/batch/v1/namespaces/{where}/jobs")
+
+
 def test_a_submission_is_tried_with_its_pod_and_then_sent_once() -> None:
     cluster = StubCluster(QUEUE)
     preview = seen(cluster, work())

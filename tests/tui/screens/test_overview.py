@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from textual.pilot import Pilot
 
+from foundry_tui.estate.queue import Queue
 from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.schedulers.ports import Denied, Unavailable
 from foundry_tui.tui.app import Foundry
@@ -230,3 +231,35 @@ def test_zoom_gives_a_panel_all_the_room_and_takes_it_back() -> None:
         await until(pilot, lambda: "GPUs 16" in screen(app))
 
     on(saved(ESTATE), test, size=(200, 50))
+
+
+def test_a_queue_that_shares_by_quota_says_in_a_sentence_what_it_holds() -> None:
+    team = Queue(
+        name="team",
+        source="lab",
+        kind="queue",
+        total_gpu_milli=16_000,
+        quota_gpu_milli=6000,
+        requested_gpu_milli=0,
+    )
+    queues = (
+        replace(team, name="team-a", allocated_gpu_milli=9000),
+        replace(team, name="team-b", allocated_gpu_milli=1000),
+    )
+    words = "team-a holds 9 of 16 GPUs: 6 deserved + 3 over its quota; 3 can be reclaimed."
+
+    async def test(app: Foundry, pilot: Pilot[int]) -> None:
+        await pilot.press("tab")
+        if app.size.width == 80:
+            await until(pilot, lambda: f" {words}"[:79] in screen(app))
+            assert "██████▓▓▓ " in screen(app)
+            return
+        await until(pilot, lambda: "6 deserved + 3 over its quota" in screen(app))
+        lines = screen(app).splitlines()
+        assert any("> team-a" in line and line.rstrip().endswith("9/6") for line in lines)
+        assert any("  team-b" in line and line.rstrip().endswith("1/6") for line in lines)
+        assert any("over the quota  " in line for line in lines)
+
+    shared = replace(ESTATE, queues=queues)
+    on(saved(shared), test)
+    on(saved(shared), test, size=(200, 50))

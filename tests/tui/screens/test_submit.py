@@ -268,6 +268,20 @@ def test_what_the_scheduler_would_refuse_is_told_by_its_estimate(home: Path) -> 
     on(still(), test)
 
 
+def test_a_source_that_plans_no_starts_is_estimated_from_the_lists(home: Path) -> None:
+    script(home)
+
+    async def test(app: Foundry, pilot: Pilot[int]) -> None:
+        await opened(app, pilot)
+        await pilot.press("up", "right", "enter")
+        await typed(pilot, "train.sh")
+        await pilot.press("enter")
+        await typed(pilot, "--project=vision --gpu-devices-request=8 --workers=30")
+        await until(pilot, lambda: "estimate: it can never start: all 30 pods" in screen(app))
+
+    on(still(), test, size=(200, 50))
+
+
 def test_a_quote_that_is_open_names_its_line(home: Path) -> None:
     script(home)
 
