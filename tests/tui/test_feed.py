@@ -126,7 +126,9 @@ def test_alone_a_source_that_hangs_does_not_make_the_feed_spin(
     hung = threading.Event()
     site = live(a_stub(hang=hung))
     collect = site.collector.collect
-    monkeypatch.setattr(type(site.collector), "collect", lambda self, patience_s=None: collect(0.05))
+    monkeypatch.setattr(
+        type(site.collector), "collect", lambda self, patience_s=None: collect(0.05)
+    )
     try:
         with feeding(site) as (_, watched):
             watched.until(lambda: bool(watched.seen))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -34,10 +33,6 @@ from tests.schedulers.kai.things import (
 )
 
 NODES_COUNT, PODS_COUNT, TEAMS = 2000, 20_000, 40
-
-FIRST_CPU_S = 3.0
-STEADY_CPU_S = 0.6
-"""2 % of a core over the 30 s between two readings."""
 
 
 def _filler(thing: dict[str, Any]) -> dict[str, Any]:
@@ -128,9 +123,7 @@ def large() -> KaiAdapter:
 
 
 def test_a_first_list_and_then_little(large: KaiAdapter) -> None:
-    started = time.process_time()
     estate = large.snapshot()
-    first_cpu_s = time.process_time() - started
     assert (len(estate.nodes), len(estate.gpus)) == (NODES_COUNT, 8 * NODES_COUNT)
     assert len(estate.runs) == PODS_COUNT // 2
     assert_consistent_cheaply(estate)
@@ -141,21 +134,11 @@ def test_a_first_list_and_then_little(large: KaiAdapter) -> None:
     changed = [pod(f"job-{n}-0", phase="Succeeded", owner=("Job", f"job-{n}")) for n in range(50)]
     for thing in changed:
         pods._take(json.dumps({"type": "MODIFIED", "object": thing}).encode())
-    started = time.process_time()
     after = large.snapshot()
-    steady_cpu_s = time.process_time() - started
     same = sum(a is b for a, b in zip(estate.runs, after.runs, strict=True))
-    assert len(estate.runs) - same == 50
-    started = time.process_time()
-    for _ in range(100):
-        large.snapshot()
-    unchanged_cpu_s = (time.process_time() - started) / 100
-    print(
-        f"first {first_cpu_s:.2f} s, 50 changed {steady_cpu_s:.2f} s, none {unchanged_cpu_s:.5f} s"
-    )
-    assert first_cpu_s < FIRST_CPU_S
-    assert steady_cpu_s < STEADY_CPU_S
-    assert unchanged_cpu_s < STEADY_CPU_S / 10
+    assert len(estate.runs) - same == 50, "only what has changed is made anew"
+    again = large.snapshot()
+    assert all(a is b for a, b in zip(after.runs, again.runs, strict=True))
 
 
 def assert_consistent_cheaply(estate: Any) -> None:
