@@ -7,7 +7,7 @@ from dataclasses import replace
 from foundry_tui.estate.gpu import WHOLE_MILLI
 from foundry_tui.explain import say
 from foundry_tui.explain.case import Case
-from foundry_tui.explain.packing import Ask, sized
+from foundry_tui.explain.packing import Ask, sized, spaces
 from foundry_tui.explain.verdict import Candidate, Deed
 from foundry_tui.explain.whatif import smallest_changes
 
@@ -36,7 +36,9 @@ def ask_of(case: Case) -> Ask:
         cpu_milli=(request.cpu_milli or 0) // every,
         memory_bytes=(request.memory_bytes or 0) // every,
     )
-    return sized(case.snapshot, case.run.source, ask)
+    if ask.gpu_memory_bytes is None:
+        return ask
+    return sized(spaces(case.snapshot, case.run.source, ask, in_service=False), ask)
 
 
 def each(ask: Ask) -> str:

@@ -108,12 +108,12 @@ def share_on(space: Space, ask: Ask) -> int:
     return 10 * -(-ask.gpu_memory_bytes * 100 // space.gpu_memory_bytes)
 
 
-def sized(snapshot: Snapshot, source: str, ask: Ask) -> Ask:
+def sized(every: Iterable[Space], ask: Ask) -> Ask:
     """The request with the thousandths that its GPU memory is on the GPUs with the most of it."""
     if ask.gpu_memory_bytes is None:
         return ask
-    found = [s for s in spaces(snapshot, source, ask, in_service=False) if s.gpu_memory_bytes]
-    return replace(ask, milli=min((share_on(s, ask) for s in found), default=ask.milli))
+    shares = (share_on(s, ask) for s in every if s.gpu_memory_bytes)
+    return replace(ask, milli=min(shares, default=ask.milli))
 
 
 def placed(open_spaces: Iterable[Space], ask: Ask) -> int:

@@ -90,12 +90,14 @@ class _Now:
 
     snapshot: Snapshot
     source: str
-    _spaces: dict[tuple[str | None, tuple[str, ...]], list[Space]] = field(default_factory=dict)
+    _spaces: dict[tuple[object, ...], list[Space]] = field(default_factory=dict)
     _placed: dict[Ask, int] = field(default_factory=dict)
 
     def starts(self, queue: str | None, ask: Ask, *, preemptible: bool) -> bool:
         """As `starts_now`."""
-        milli = sized(self.snapshot, self.source, ask).total_milli
+        milli = ask.total_milli
+        if ask.gpu_memory_bytes is not None:
+            milli = sized(self.spaces(ask, in_service=False), ask).total_milli
         if bound(self.snapshot, self.source, queue, milli, preemptible=preemptible) is not None:
             return False
         return self.room(ask) == ask.pods
@@ -103,11 +105,16 @@ class _Now:
     def room(self, ask: Ask) -> int:
         """How many of its pods have room."""
         if ask not in self._placed:
-            where = ask.model, ask.pools
-            if where not in self._spaces:
-                self._spaces[where] = spaces(self.snapshot, self.source, ask)
-            self._placed[ask] = placed(self._spaces[where], ask)
+            self._placed[ask] = placed(self.spaces(ask), ask)
         return self._placed[ask]
+
+    def spaces(self, ask: Ask, *, in_service: bool = True) -> list[Space]:
+        """The nodes on which it may start; only model and pools of a request choose them."""
+        where = ask.model, ask.pools, in_service
+        if where not in self._spaces:
+            found = spaces(self.snapshot, self.source, ask, in_service=in_service)
+            self._spaces[where] = found
+        return self._spaces[where]
 
 
 def smallest_changes(
@@ -169,11 +176,13 @@ def _sorts(
             for pool in pools
             if pool not in ask.pools
         )
-    each = "each " if ask.devices * ask.pods > 1 else ""
-    yield (
-        Option(f"ask for {after} {each}instead of {before}", smaller, queue, preemptible)
-        for before, after, smaller in _smaller_shares(ask)
+    shares = _shares(ask, queue, preemptible)
+    # who asks for several whole GPUs has less use for parts of them than for fewer
+    several = (
+        ask.milli == WHOLE_MILLI and ask.gpu_memory_bytes is None and ask.total_milli > WHOLE_MILLI
     )
+    if not several:
+        yield shares
     yield (
         Option(
             f"ask for {say.counted(devices, 'GPU')} instead of {ask.devices}"
@@ -193,6 +202,15 @@ def _sorts(
         )
         for pods in range(min(now.room(ask), ask.pods - 1), 0, -1)
     )
+    if several:
+        yield shares
+
+
+def _shares(ask: Ask, queue: str | None, preemptible: bool) -> Iterator[Option]:
+    each = "each " if ask.devices * ask.pods > 1 else ""
+    for before, after, smaller in _smaller_shares(ask):
+        sentence = f"ask for {after} {each}instead of {before}"
+        yield Option(sentence, smaller, queue, preemptible)
 
 
 def _smaller_shares(ask: Ask) -> Iterator[tuple[str, str, Ask]]:

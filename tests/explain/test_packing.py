@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -95,8 +96,12 @@ def test_gpu_memory_becomes_a_share_in_hundredths_rounded_up(gib: int, milli: in
 
 def test_gpu_memory_is_sized_on_the_gpus_with_the_most_of_it() -> None:
     seen = snapshot(node("a"), node("b", memory_gib=160), node("c", memory_gib=None))
-    assert sized(seen, SOURCE, Ask(gpu_memory_bytes=40 * GIB)).milli == 250
-    assert sized(seen, SOURCE, Ask(milli=300)).milli == 300
+    found = spaces(seen, SOURCE, Ask())
+    assert sized(found, Ask(gpu_memory_bytes=40 * GIB)).milli == 250
+    assert sized(found[-1:], Ask(gpu_memory_bytes=40 * GIB)).milli == 1000, (
+        "no GPU tells its memory"
+    )
+    assert sized(found, Ask(milli=300)).milli == 300
 
 
 _USED = st.lists(st.sampled_from((0, 0, 250, 500, 1000)), min_size=1, max_size=4).map(tuple)
@@ -130,3 +135,13 @@ def _on_one(slots: list[int], devices: int) -> int:
     while sum(min(s, k + 1) for s in slots) >= devices * (k + 1):
         k += 1
     return k
+
+
+def test_a_gang_of_thousands_is_laid_out_in_one_pass() -> None:
+    """A node is filled before the next is looked at: the work grows with pods plus nodes."""
+    nodes = [node(f"n{i:04}", (0,) * 8) for i in range(500)]
+    ask = Ask(pods=5000)
+    found = spaces(snapshot(*nodes), SOURCE, ask)
+    started = time.process_time()
+    assert placed(found, ask) == 4000
+    assert time.process_time() - started < 2.0

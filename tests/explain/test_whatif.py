@@ -46,9 +46,14 @@ def test_what_is_not_preemptible_may_borrow_when_it_becomes_so() -> None:
     assert words == [
         "make it preemptible: it may borrow then, and can be stopped for its owners",
         "submit it to team-b, which has room for it",
-        "ask for 0.5 GPU each instead of 1 GPU",
         "ask for 1 GPU instead of 2",
+        "ask for 0.5 GPU each instead of 1 GPU",
     ]
+
+
+def test_shares_of_several_gpus_become_smaller_together() -> None:
+    seen = snapshot(node("a", (600, 600, 1000)))
+    assert offered(seen, Ask(devices=2, milli=500))[0] == "ask for 0.4 GPU each instead of 0.5 GPU"
 
 
 def test_a_smaller_share_that_fits_and_no_smaller_one() -> None:

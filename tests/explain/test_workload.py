@@ -114,7 +114,7 @@ def test_a_quota_that_binds_with_its_numbers_and_every_way_out() -> None:
     assert steps(found) == [
         "make it preemptible: it may borrow then, and can be stopped for its owners",
         "submit it to team-b, which has room for it",
-        "ask for 0.5 GPU each instead of 1 GPU",
+        "ask for 1 GPU instead of 2",
         "wait for runs of queue team-a to end",
         "an administrator raises the quota of queue team-a by 1 GPU",
     ]
