@@ -25,6 +25,7 @@ from foundry_tui.estate.acts import (
 )
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.schedulers import options as native
 from foundry_tui.schedulers.ports import SchedulerError, Unavailable
 from foundry_tui.schedulers.slurm.arguments import split_arguments
 from foundry_tui.schedulers.slurm.directives import DirectiveError
@@ -203,7 +204,7 @@ def read_script(path: str) -> tuple[str, bytes]:
 def split_submit(
     argv: tuple[str, ...], also_valued: frozenset[str]
 ) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
-    """Options, script and its arguments, from words as `sbatch` takes them.
+    """Options, script and its arguments, from words as `sbatch` or `runai` takes them.
 
     `also_valued` are options of the face itself that take a value.
 
@@ -211,7 +212,7 @@ def split_submit(
         WrongUse: no script is named, or an option lacks its value.
     """
     try:
-        options, script, script_args = split_arguments(argv, also_valued)
+        options, script, script_args = split_arguments(argv, also_valued | native.VALUED)
     except DirectiveError as error:
         raise WrongUse(f"submit: {error}") from error
     if script is None:

@@ -226,3 +226,6 @@ _READERS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "--namespace": ("namespace", _text),
 }
 """Option -> field of `Wanted`, and how its text is read."""
+
+VALUED = frozenset({*_READERS, *_SHORT})
+"""Options whose value may stand in the next word."""
