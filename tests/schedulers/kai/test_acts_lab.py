@@ -397,6 +397,10 @@ def test_a_script_that_fails_is_not_run_again(kube: KubeLab, alice: Hands) -> No
     def reasons() -> set[str]:
         return {c["reason"] for c in alice.owner(uid)["status"].get("conditions", [])}
 
-    until(lambda: "PodFailurePolicy" in reasons(), 30, "the Job has failed")
+    def counted() -> bool:
+        # The condition that it will fail comes before the failed pod is counted.
+        return bool(alice.owner(uid)["status"].get("failed"))
+
+    until(lambda: "PodFailurePolicy" in reasons() and counted(), 30, "the Job has failed")
     assert alice.owner(uid)["status"]["failed"] == 1
     assert len(alice.pods(uid)) <= 1
