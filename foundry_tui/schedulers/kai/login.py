@@ -22,7 +22,8 @@ from foundry_tui.config.sources import KubernetesConfig
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.schedulers.ports import Unavailable
 
-EXTRA = "install the extra: pip install 'foundry-tui[runai]'"
+INSTALL = "pip install 'foundry-tui[runai]'"
+EXTRA = f"install the extra: {INSTALL}"
 TRY = "`kubectl get nodes` shows whether it works at all"
 
 RENEW_AT = 0.9

@@ -7,6 +7,7 @@ import json
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.kai.connect import Cluster
 from foundry_tui.schedulers.kai.kinds import BINDS, GROUPS, JOBS, NODES, PODS, QUEUES, Kind
+from foundry_tui.schedulers.kai.login import EXTRA, INSTALL
 from foundry_tui.schedulers.kai.rights import allowed
 from foundry_tui.schedulers.ports import Denied, Probe, SchedulerError
 
@@ -28,7 +29,10 @@ def probe(cluster: Cluster) -> tuple[Probe, ...]:
         lines = [Probe(what="api", state="found", found=safe(found))]
     except SchedulerError as error:
         state = "denied" if isinstance(error, Denied) else "broken"
-        return (Probe(what="api", state=state, found=safe(str(error)), mend="kubectl get nodes"),)
+        lacks = error.hint == EXTRA
+        words = safe(error.answer if lacks else str(error))
+        mend = INSTALL if lacks else "kubectl get nodes"
+        return (Probe(what="api", state=state, found=words, mend=mend),)
     except ValueError:
         told = "an answer that is not Kubernetes'"
         return (Probe(what="api", state="broken", found=safe(told), mend="kubectl version"),)
