@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run `foundry`: a command, or the screens when there is none and a terminal to show them."""
-    return command_line(sys.argv[1:], screens=screens)
+    try:
+        return command_line(sys.argv[1:], screens=screens)
+    finally:
+        # A login command that hangs has a session of its own and would stay behind.
+        if (process := sys.modules.get("foundry_tui.process")) is not None:
+            process.end_all()
 
 
 def screens(site: Site, ascii_only: bool) -> int:

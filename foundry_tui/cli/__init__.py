@@ -30,10 +30,16 @@ def main(argv: list[str] | None = None, screens: Screens | None = None) -> int:
 
         # Closed by the caller (`>&-`).
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-    from foundry_tui.cli.app import run
-
     try:
+        from foundry_tui.cli.app import run
+
         return run(args, screens)
+    except KeyboardInterrupt:
+        print(
+            "foundry: interrupted; `foundry journal` tells what was sent, if anything was",
+            file=sys.stderr,
+        )
+        return 130
     except BrokenPipeError:
         # `foundry runs | head`: the reader has gone, and Python must not complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

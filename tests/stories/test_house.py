@@ -310,3 +310,30 @@ def test_watch_ends_with_ctrl_c(foundry: Foundry) -> None:
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=20)
     assert child.returncode in (0, 130)
+
+
+def test_ctrl_c_ends_a_command_and_the_login_that_it_waits_for(
+    foundry: Foundry, tmp_path: Path
+) -> None:
+    noted = tmp_path / "login.pid"
+    login = tmp_path / "login"
+    login.write_text(f"#!/bin/sh\necho $$ > {noted}\nexec /bin/sleep 600\n")
+    login.chmod(0o700)
+    version = "client.authentication.k8s.io/v1"
+    entries = {
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {"exec": {"apiVersion": version, "command": str(login)}}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    kubeconfig, config = tmp_path / "kubeconfig", tmp_path / "c.toml"
+    kubeconfig.write_text(json.dumps(entries))
+    config.write_text(f'[kubernetes.kai]\nkubeconfig = "{kubeconfig}"\ntimeout_s = 60\n')
+    child = foundry.start("--config", str(config), "queues")
+    until(lambda: noted.exists() and noted.read_text().strip() != "", 20, "the login to run")
+    child.send_signal(signal.SIGINT)
+    told = child.communicate(timeout=20)[1].decode()
+    assert child.returncode == 130, told
+    assert "interrupted" in told
+    assert "Traceback" not in told
+    until(lambda: not Path("/proc", noted.read_text().strip()).exists(), 10, "the login to end")

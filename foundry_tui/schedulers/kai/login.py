@@ -10,7 +10,9 @@ import base64
 import json
 import logging
 import os
+import re
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -95,7 +97,17 @@ def _log_in(config: KubernetesConfig, timeout_s: float) -> Login:
         loader.load_and_set(settings)
     except ConfigException as error:
         hint = "set `kubeconfig` in the configuration, or KUBECONFIG"
-        raise Unavailable(_asked(config), short(error), hint) from None
+        # The package quotes the whole entry, with its secrets.
+        said = re.sub(r"\{.*\}", "…", str(error), flags=re.DOTALL)
+        raise Unavailable(_asked(config), safe(said, max_cells=300), hint) from None
+    # A token file ends in a line feed, which no header takes; kubectl strips it too.
+    authorization = (settings.api_key.get("BearerToken") or "").strip()
+    if not (authorization.isascii() and authorization.isprintable()):
+        what = "the token has characters that no request can carry"
+        raise Unavailable(_asked(config), what, TRY)
+    if not settings.verify_ssl:
+        # The kubeconfig wants it so; a warning at each request would be drawn over the screen.
+        warnings.filterwarnings("ignore", "Unverified HTTPS request")
     namespace = loader.current_context["context"].get("namespace")
     now = time.monotonic()
     life_s = None if ends_at is None else (ends_at - datetime.now(UTC)).total_seconds()
@@ -103,7 +115,7 @@ def _log_in(config: KubernetesConfig, timeout_s: float) -> Login:
     settings.connection_pool_maxsize = POOL_SIZE
     return Login(
         host=str(settings.host).rstrip("/"),
-        authorization=settings.api_key.get("BearerToken"),
+        authorization=authorization or None,
         pool=client.ApiClient(settings).rest_client.pool_manager,
         namespace=str(namespace) if namespace else None,
         made_at=now,

@@ -212,6 +212,30 @@ def test_a_token_is_sent(tmp_path: Path, api: TinyApi) -> None:
     assert api.headers[0]["Authorization"] == "Bearer secret-1"
 
 
+def test_a_token_file_may_end_in_a_line_feed(tmp_path: Path, api: TinyApi) -> None:
+    (tmp_path / "token").write_text("secret-1\n")
+    path = kubeconfig(tmp_path, api.url, {"tokenFile": str(tmp_path / "token")})
+    Cluster(configured(path)).request("GET", PODS)
+    assert api.headers[0]["Authorization"] == "Bearer secret-1"
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"token": "SECRET\nX-Header: 1"},
+        {"token": "SECRET\u20ac"},
+        {"auth-provider": {"name": "oidc", "config": {"refresh-token": "SECRET"}}},
+    ],
+)
+def test_what_is_wrong_with_a_login_is_told_without_it(
+    tmp_path: Path, api: TinyApi, user: dict[str, Any]
+) -> None:
+    error = failing(Cluster(configured(kubeconfig(tmp_path, api.url, user))))
+    assert isinstance(error, Unavailable)
+    assert "kubeconfig" in str(error)
+    assert "SECRET" not in str(error)
+
+
 def plugin(folder: Path, body: str) -> dict[str, Any]:
     """A user who logs in by a command that runs these lines of Python."""
     path = folder / "login"
