@@ -183,6 +183,8 @@ def _sorts(
     )
     if not several:
         yield shares
+    # Kubernetes takes a request of ten million GPUs: no node has more than these.
+    largest = max((len(s.free) for s in now.spaces(ask)), default=0)
     yield (
         Option(
             f"ask for {say.counted(devices, 'GPU')} instead of {ask.devices}"
@@ -191,7 +193,7 @@ def _sorts(
             queue,
             preemptible,
         )
-        for devices in range(ask.devices - 1, 0, -1)
+        for devices in range(min(ask.devices - 1, largest), 0, -1)
     )
     yield (
         Option(

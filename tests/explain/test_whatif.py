@@ -187,3 +187,9 @@ def test_every_change_that_is_offered_starts_it_now(
         same = (option.ask, option.queue, option.preemptible) == (ask, "team-a", preemptible)
         assert not same, "it changes something"
     assert len({o.sentence for o in found}) == len(found)
+
+
+def test_an_absurd_number_of_gpus_is_answered_at_once() -> None:
+    assert (
+        offered(snapshot(), Ask(devices=1_000_000_000))[0] == "ask for 4 GPUs instead of 1000000000"
+    )
