@@ -188,6 +188,9 @@ class Cluster:
 
         asked = f"{method} {path}"
         headers = {"Accept": "application/json", "User-Agent": "foundry-tui"}
+        if method == "GET" and "watch" not in (query or {}):
+            # 12.6 MB of pods took 0.17 s through TLS, packed 0.065 s; a watch would be held back.
+            headers["Accept-Encoding"] = "gzip"
         if login.authorization:
             headers["Authorization"] = login.authorization
         if body is not None:
