@@ -48,7 +48,9 @@ def queues(
 
 
 def _as_held(run: Run, use: Use | None) -> Run:
-    """The run, asking for what it holds."""
+    """The run, asking for what it holds; one whose request makes no sense asks for nothing."""
+    if run.state is RunState.PENDING and (run.native or {}).get("amount"):
+        return replace(run, request=replace(run.request, gpu_milli=0))
     if use is None or run.state not in HOLDING or use.held == run.request.gpu_milli:
         return run
     return replace(run, request=replace(run.request, gpu_milli=use.held))

@@ -107,6 +107,14 @@ def test_an_unknown_amount_makes_the_sums_unknown() -> None:
     assert found["research"].allocated_gpu_milli is None
 
 
+def test_a_request_that_makes_no_sense_blinds_nobody() -> None:
+    absurd = run("absurd", "team-a", None, waits=True)
+    absurd = replace(absurd, native={"amount": safe("gpu-fraction is 'NaN'")})
+    found = made(*TREE, runs=(absurd, run("fine", "team-b", 2000, waits=True)))
+    assert (found["team-a"].requested_gpu_milli, found["team-a"].waiting) == (0, 1)
+    assert found["team-b"].fair_share_gpu_milli == 2000
+
+
 def test_fair_shares_are_filled() -> None:
     runs = tuple(run(f"a{n}", "team-a", 1000) for n in range(8))
     found = made(*TREE, runs=runs)
