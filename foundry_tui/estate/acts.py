@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from foundry_tui.estate.text import SafeText
+from foundry_tui.estate.text import SafeText, safe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +206,17 @@ class Change:
     receipts: tuple[Receipt, ...]
     at: datetime | None = None
     undoes: str | None = None
+
+
+def refused(item: PreviewItem, text: str) -> Receipt:
+    """The receipt of an item that was not carried out, and why."""
+    return Receipt(
+        target=item.target,
+        status=ReceiptStatus.REFUSED,
+        message=safe(text, max_cells=400),
+        before=item.before,
+        after=item.before,
+    )
 
 
 def outcome(receipts: tuple[Receipt, ...]) -> str:

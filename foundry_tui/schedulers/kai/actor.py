@@ -32,6 +32,7 @@ from foundry_tui.estate.acts import (
     Submit,
     Suspend,
     inverse_of,
+    refused,
 )
 from foundry_tui.estate.run import HOLDING, LIVE, Run, RunState
 from foundry_tui.estate.text import SafeText, safe
@@ -45,7 +46,6 @@ from foundry_tui.schedulers.kai.change import (
 )
 from foundry_tui.schedulers.kai.connect import Cluster
 from foundry_tui.schedulers.kai.manifest import HELD
-from foundry_tui.schedulers.kai.receipts import refused
 from foundry_tui.schedulers.kai.submit import perform_submit, submit_item
 from foundry_tui.schedulers.kai.wire import (
     Api,

@@ -37,17 +37,6 @@ SETTLE_S = 6.0
 POLL_S = 0.2
 
 
-def refused(item: PreviewItem, text: str) -> Receipt:
-    """An item that was not carried out, and why."""
-    return Receipt(
-        target=item.target,
-        status=ReceiptStatus.REFUSED,
-        message=safe(text, max_cells=400),
-        before=item.before,
-        after=item.before,
-    )
-
-
 def read_back(
     cluster: Cluster, sent: Preview, receipts: tuple[Receipt, ...]
 ) -> tuple[Receipt, ...]:

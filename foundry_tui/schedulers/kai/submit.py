@@ -6,13 +6,12 @@ import json
 from dataclasses import replace
 
 from foundry_tui.config.sources import KubernetesConfig
-from foundry_tui.estate.acts import PreviewItem, Receipt, ReceiptStatus, Submit
+from foundry_tui.estate.acts import PreviewItem, Receipt, ReceiptStatus, Submit, refused
 from foundry_tui.estate.text import safe
 from foundry_tui.process import user_name
 from foundry_tui.schedulers.kai.change import check_priority, check_queue
 from foundry_tui.schedulers.kai.connect import Cluster
 from foundry_tui.schedulers.kai.manifest import MIN_MEMBER, TOKEN, Manifest, make
-from foundry_tui.schedulers.kai.receipts import refused
 from foundry_tui.schedulers.kai.wire import (
     Api,
     Gone,

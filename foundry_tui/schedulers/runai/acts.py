@@ -29,6 +29,7 @@ from foundry_tui.estate.acts import (
     RunAct,
     Suspend,
     inverse_of,
+    refused,
 )
 from foundry_tui.estate.run import LIVE, Run, RunState
 from foundry_tui.estate.text import SafeText, safe
@@ -289,17 +290,6 @@ def perform_quota(client: Client, preview: Preview) -> Receipt:
 def supports(act: type[Act]) -> str | None:
     """None when Run:ai can do this kind of act, else why not."""
     return UNSUPPORTED.get(act)
-
-
-def refused(item: PreviewItem, words: str) -> Receipt:
-    """A receipt for what was said no to."""
-    return Receipt(
-        target=item.target,
-        status=ReceiptStatus.REFUSED,
-        message=safe(words, max_cells=400),
-        before=item.before,
-        after=item.before,
-    )
 
 
 def unsure(item: PreviewItem, words: str) -> Receipt:

@@ -20,6 +20,7 @@ from foundry_tui.estate.acts import (
     Resume,
     Submit,
     Suspend,
+    refused,
 )
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import safe
@@ -30,7 +31,6 @@ from foundry_tui.schedulers.simulated.source import (
     SimulatedSource,
     lost,
     others_run,
-    refused,
     shown_job,
 )
 from scheduler_sim.engine import LiveCluster

@@ -22,6 +22,7 @@ from foundry_tui.estate.acts import (
     RunAct,
     Submit,
     Suspend,
+    refused,
 )
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import safe
@@ -32,7 +33,6 @@ from foundry_tui.schedulers.simulated.source import (
     SimulatedSource,
     lost,
     others_run,
-    refused,
     shown_job,
 )
 from foundry_tui.schedulers.slurm.directives import parse

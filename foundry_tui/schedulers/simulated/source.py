@@ -8,7 +8,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from datetime import datetime
 
-from foundry_tui.estate.acts import Cancel, PreviewItem, Receipt, ReceiptStatus, Requeue, RunAct
+from foundry_tui.estate.acts import (
+    Cancel,
+    PreviewItem,
+    Receipt,
+    ReceiptStatus,
+    Requeue,
+    RunAct,
+)
 from foundry_tui.estate.gpu import Share
 from foundry_tui.estate.queue import Queue
 from foundry_tui.estate.run import Run, run_id
@@ -262,17 +269,6 @@ def shown(run: Run) -> str:
 def shown_job(job: Job) -> str:
     """The same for a record of the simulator."""
     return "pending (held)" if job.held and job.state is State.PENDING else job.state.value
-
-
-def refused(item: PreviewItem, text: str) -> Receipt:
-    """A receipt for an item that the scheduler said no to."""
-    return Receipt(
-        target=item.target,
-        status=ReceiptStatus.REFUSED,
-        message=safe(text, max_cells=400),
-        before=item.before,
-        after=item.before,
-    )
 
 
 def lost(item: PreviewItem) -> Receipt:

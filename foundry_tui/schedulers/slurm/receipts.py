@@ -28,6 +28,7 @@ from foundry_tui.estate.acts import (
     Submit,
     Suspend,
 )
+from foundry_tui.estate.acts import refused as plain
 from foundry_tui.estate.run import LIVE, RunState
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.ports import SchedulerError
@@ -57,13 +58,7 @@ def refused(item: PreviewItem, text: str) -> Receipt:
     if any(mark in text for mark in NOT_ALLOWED):
         owner = f"the run belongs to {item.owner}; " if item.owner else ""
         text = f"{text}: {owner}{WHO_MAY}"
-    return Receipt(
-        target=item.target,
-        status=ReceiptStatus.REFUSED,
-        message=safe(text, max_cells=400),
-        before=item.before,
-        after=item.before,
-    )
+    return plain(item, text)
 
 
 def read_back(

@@ -17,10 +17,11 @@ from foundry_tui.estate.acts import (
     Resume,
     Submit,
     Suspend,
+    refused,
 )
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.kai.connect import Unreached
-from foundry_tui.schedulers.kai.receipts import read_back, refused
+from foundry_tui.schedulers.kai.receipts import read_back
 from foundry_tui.schedulers.kai.wire import Change, Request, delete, patch
 from tests.schedulers.kai.stub import StubCluster, answer
 
