@@ -31,7 +31,6 @@ _RULES: tuple[Callable[[Case], Diagnosis | None], ...] = (
     entitled.not_permitted,
     rules.by_word,
     entitled.limit,
-    entitled.queue_limit,
     holds.array_limit,
     shortage.licences,
     shortage.reservation,
@@ -47,7 +46,6 @@ _LASTING = frozenset(
         Kind.CPU_MEMORY,
         Kind.QOS_LIMIT,
         Kind.ASSOCIATION_LIMIT,
-        Kind.QUEUE_LIMIT,
         Kind.NODE_UNAVAILABLE,
     }
 )

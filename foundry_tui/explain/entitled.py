@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from foundry_tui.estate.gpu import WHOLE_MILLI
-from foundry_tui.estate.queue import Queue
 from foundry_tui.explain import fit, limits, moves, say
 from foundry_tui.explain.case import Case
 from foundry_tui.explain.holds import diagnosis
@@ -103,63 +102,6 @@ def _within(case: Case, found: tuple[Bound, ...]) -> tuple[Candidate, ...]:
         return ()
     fits = left > 0 and not limits.bounds(case, replace(case.run, request=smaller))
     return offer if fits else ()
-
-
-def queue_limit(case: Case) -> Diagnosis | None:
-    """Its project, or one above it in the tree, may hold no more GPUs."""
-    by_word = kind_of(case.reason) is Kind.QUEUE_LIMIT
-    over_quota = "Quota" in case.reason
-    asked = case.run.request.gpu_milli or 0
-    for queue in _with_parents(case):
-        most = queue.quota_gpu_milli if over_quota and by_word else queue.limit_gpu_milli
-        held = queue.allocated_gpu_milli
-        if most is None or held is None or held + asked <= most:
-            continue
-        what = "quota" if over_quota and by_word else "limit"
-        name = f"{queue.kind} {queue.name}"
-        holders = tuple(r for r in case.holding if queue.name in r.queues)
-        sentence = (
-            f"{name} has a {what} of {say.gpus(most)} and holds {say.gpus(held)}; "
-            f"this run asks for {say.gpus(asked)}"
-        )
-        evidence = [f"queue list: {name}: {what} {say.gpus(most)}, allocated {say.gpus(held)}"]
-        if holders:
-            evidence.append(f"job list: {say.runs(holders)} of {name} hold GPUs now")
-        left = max(0, most - held) // WHOLE_MILLI
-        wanted = fit.demand(case)
-        each = left if wanted.spread else left // wanted.nodes
-        return diagnosis(
-            case,
-            Kind.QUEUE_LIMIT,
-            sentence,
-            evidence,
-            *moves.fewer_gpus(case, wanted, each, f"the {what} leaves no more"),
-            Candidate(sentence=f"wait for runs of {name} to end", act=Deed.WAIT, what_if=False),
-            moves.ask(f"an administrator raises the {what} of {name}"),
-        )
-    if not by_word:
-        return None
-    sentence = f"a limit of queue {case.run.queue} keeps it waiting: {case.reason}"
-    return diagnosis(
-        case,
-        Kind.QUEUE_LIMIT,
-        sentence,
-        ["queue list: no limit that is known binds it now"],
-        Candidate(sentence="wait for room under the limit", act=Deed.WAIT, what_if=False),
-        moves.ask(f"an administrator raises the limit of queue {case.run.queue}"),
-    )
-
-
-def _with_parents(case: Case) -> tuple[Queue, ...]:
-    """The run's queues and all above them."""
-    known = {q.name: q for q in case.snapshot.queues if q.source == case.run.source}
-    found: dict[str, Queue] = {}
-    for queue in case.queues:
-        above: Queue | None = queue
-        while above is not None and above.name not in found:
-            found[above.name] = above
-            above = known.get(above.parent or "")
-    return tuple(found.values())
 
 
 def not_permitted(case: Case) -> Diagnosis | None:

@@ -1,6 +1,6 @@
-"""The schedulers' reason words and the kind of obstacle that each stands for.
+"""Slurm's reason words and the kind of obstacle that each stands for.
 
-Slurm's are those of 22.05 to 25.11; the last two lines are Run:ai's.
+They are those of Slurm 22.05 to 25.11; workloads of Run:ai and KAI are looked at in `workload`.
 
 The word is the start of the search, not its end: it can be minutes old, and `Priority`,
 `Resources` and `None` are also shown for runs that can never start.
@@ -35,8 +35,6 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
     (r"MaxMemPerLimit", Kind.CPU_MEMORY),
     (r"Priority", Kind.PRIORITY),
     (r"Resources", Kind.RESOURCES),
-    (r"OverLimit|NonPreemptibleOverQuota", Kind.QUEUE_LIMIT),
-    (r"Unschedulable", Kind.RESOURCES),
 )
 _COMPILED = tuple((re.compile(pattern), kind) for pattern, kind in _KINDS)
 
