@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from foundry_tui.deadline import Deadline
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.tracking.credentials import Credentials
 
@@ -49,23 +49,6 @@ class Broken:
 
     words: SafeText
     lasting: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """`within_s` seconds from the moment it is made."""
-
-    within_s: float
-    at: float
-
-    @classmethod
-    def after(cls, within_s: float) -> Deadline:
-        """The deadline that many seconds from now."""
-        return cls(within_s, time.monotonic() + within_s)
-
-    def left_s(self) -> float:
-        """Seconds until then; 0 after it."""
-        return max(0.0, self.at - time.monotonic())
 
 
 @dataclass(eq=False, slots=True)

@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from foundry_tui.deadline import Deadline
 from foundry_tui.estate.text import safe
 from foundry_tui.tracking import answers
 from foundry_tui.tracking.answers import NoEndpoint, Refused
 from foundry_tui.tracking.credentials import Credentials
-from foundry_tui.tracking.exchange import Answer, Deadline
+from foundry_tui.tracking.exchange import Answer
 from foundry_tui.tracking.order import by_step, newest_first
 from foundry_tui.tracking.ports import (
     Finding,

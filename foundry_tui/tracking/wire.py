@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 
 from foundry_tui import __version__
 from foundry_tui.config.secrets import SecretError
+from foundry_tui.deadline import Deadline
 from foundry_tui.tracking.credentials import CLIENT_CERT, SERVER_CERT, Credentials, Tls
-from foundry_tui.tracking.exchange import Answer, Broken, Deadline, Lane
+from foundry_tui.tracking.exchange import Answer, Broken, Lane
 from foundry_tui.tracking.ports import TrackerDenied, TrackerDown, TrackingError
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import msgspec
 
+from foundry_tui.deadline import Deadline
 from foundry_tui.estate.acts import (
     Act,
     Cancel,
@@ -36,7 +37,7 @@ from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.schedulers.ports import Denied, Unavailable
 from foundry_tui.schedulers.runai.client import Client
 from foundry_tui.schedulers.runai.errors import NoAnswer, failure, said
-from foundry_tui.schedulers.runai.exchange import Answer, Deadline, Request
+from foundry_tui.schedulers.runai.exchange import Answer, Request
 from foundry_tui.schedulers.runai.rights import change_refusal
 from foundry_tui.schedulers.runai.tables import Tables
 from foundry_tui.schedulers.runai.wire import Tolerant, Word, encoded, text

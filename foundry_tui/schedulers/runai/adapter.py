@@ -19,8 +19,8 @@ from foundry_tui.schedulers.ports import Estimate, Log, Probe
 if TYPE_CHECKING:
     import httpx
 
+    from foundry_tui.deadline import Deadline
     from foundry_tui.schedulers.runai.client import Client
-    from foundry_tui.schedulers.runai.exchange import Deadline
     from foundry_tui.schedulers.runai.reader import Reader
     from foundry_tui.schedulers.runai.tables import Tables
 

@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 from foundry_tui import __version__
 from foundry_tui.config.sources import RunaiConfig
+from foundry_tui.deadline import Deadline
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.ports import Unavailable
 from foundry_tui.schedulers.runai.errors import NoAnswer, failure
-from foundry_tui.schedulers.runai.exchange import Answer, Broken, Deadline, Request, exchange
+from foundry_tui.schedulers.runai.exchange import Answer, Broken, Request, exchange
 from foundry_tui.schedulers.runai.token import Login, Token
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 import msgspec
 
+from foundry_tui.deadline import Deadline
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.schedulers.ports import Unavailable
 from foundry_tui.schedulers.runai.client import Client
 from foundry_tui.schedulers.runai.errors import Refused
-from foundry_tui.schedulers.runai.exchange import Deadline
 
 MAX_WORDS = 200
 MAX_DEPTH = 4

@@ -8,11 +8,11 @@ for it until the deadline, no longer.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from foundry_tui.deadline import Deadline
 from foundry_tui.estate.text import SafeText, safe
 
 if TYPE_CHECKING:
@@ -20,23 +20,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 << 20
 """Cap on one answer: a page of 500 workloads with all their variables is a few MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """`within_s` seconds from the moment it is made."""
-
-    within_s: float
-    at: float
-
-    @classmethod
-    def after(cls, within_s: float) -> Deadline:
-        """The deadline that many seconds from now."""
-        return cls(within_s, time.monotonic() + within_s)
-
-    def left_s(self) -> float:
-        """Seconds until then; 0 after it."""
-        return max(0.0, self.at - time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
+from foundry_tui.deadline import Deadline
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.ports import SchedulerError, Unavailable
 from foundry_tui.schedulers.runai.client import Client
-from foundry_tui.schedulers.runai.exchange import Deadline
 from foundry_tui.schedulers.runai.wire import Measurement, count, items, milli, number, page, when
 
 CALLS = 16

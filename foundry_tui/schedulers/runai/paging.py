@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from foundry_tui.deadline import Deadline
 from foundry_tui.schedulers.ports import Unavailable
 from foundry_tui.schedulers.runai.client import Client
-from foundry_tui.schedulers.runai.exchange import Deadline
 from foundry_tui.schedulers.runai.wire import Tolerant, items, page
 
 LIMIT = 500

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from foundry_tui.deadline import Deadline
 from foundry_tui.estate.gpu import Gpu
 from foundry_tui.estate.node import Node
 from foundry_tui.estate.run import Run
@@ -18,7 +19,6 @@ from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.schedulers.runai import gpus, nouns, wire
 from foundry_tui.schedulers.runai.blocking import held_by_queue, held_by_run, with_quota
 from foundry_tui.schedulers.runai.client import Client
-from foundry_tui.schedulers.runai.exchange import Deadline
 from foundry_tui.schedulers.runai.metrics import NodeReading, Readings
 from foundry_tui.schedulers.runai.paging import Listing, Params, listed
 from foundry_tui.schedulers.runai.pairing import Paired, Seat, pair

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from foundry_tui.deadline import Deadline
 from foundry_tui.estate.acts import (
     Act,
     Cancel,
@@ -26,7 +27,6 @@ from foundry_tui.schedulers.ports import SchedulerError, Unavailable
 from foundry_tui.schedulers.runai.acts import UUID, native_id
 from foundry_tui.schedulers.runai.client import Client
 from foundry_tui.schedulers.runai.errors import Refused
-from foundry_tui.schedulers.runai.exchange import Deadline
 from foundry_tui.schedulers.runai.nouns import TOKEN_VARIABLE, state_of
 from foundry_tui.schedulers.runai.paging import listed
 from foundry_tui.schedulers.runai.quota import reached, shown_unit, unit_of, unit_path

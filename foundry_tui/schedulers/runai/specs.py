@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from foundry_tui.deadline import Deadline
 from foundry_tui.schedulers.ports import SchedulerError
 from foundry_tui.schedulers.runai.client import Client
-from foundry_tui.schedulers.runai.exchange import Deadline
 from foundry_tui.schedulers.runai.nouns import PATHS, TOKEN_ANNOTATION, TOKEN_VARIABLE
 from foundry_tui.schedulers.runai.wire import Tolerant, Word, Workload, count, text
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
+from foundry_tui.deadline import Deadline
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.schedulers.ports import Denied, Unavailable
 from foundry_tui.schedulers.runai.client import Client
 from foundry_tui.schedulers.runai.errors import Refused
-from foundry_tui.schedulers.runai.exchange import Deadline
 from foundry_tui.schedulers.runai.paging import Listing, Params, T, listed
 from foundry_tui.schedulers.runai.wire import Cluster, OrgUnit, Rule, items, page, text
 
