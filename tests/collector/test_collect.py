@@ -144,12 +144,10 @@ def test_a_slow_source_holds_nobody_up() -> None:
         assert states(late)["slow"] is SourceState.DOWN
     finally:
         gate.set()
-    while whole.waits_s()["slow"] < 1.0:
-        threading.Event().wait(0.01)
-    assert states(whole.collect(patience_s=0.05)) == {
-        "quick": SourceState.OK,
-        "slow": SourceState.OK,
-    }
+    until = time.monotonic() + 30.0
+    while states(found := whole.collect())["slow"] is not SourceState.OK:
+        assert time.monotonic() < until, "the late answer is taken"
+    assert states(found)["quick"] is SourceState.OK
 
 
 def test_the_data_of_a_source_that_is_being_read_again_stands() -> None:
