@@ -1,0 +1,46 @@
+"""The one door to numba: compiled loops where it is installed, plain Python where it is not.
+
+`FAST` says which. A caller that would be too slow in plain Python asks it and takes its numpy path
+instead; both paths give the same result to the last bit. The environment variable FOUNDRY_NUMBA=0
+turns numba off.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _numba() -> Any:
+    if os.environ.get("FOUNDRY_NUMBA") == "0":
+        return None
+    try:
+        return importlib.import_module("numba")
+    except ImportError:  # also what numba raises for a numpy it does not know
+        return None
+
+
+_NUMBA = _numba()
+
+FAST = _NUMBA is not None
+"""Whether `jit` compiles."""
+
+
+def jit(function: Function) -> Function:
+    """The function compiled at its first call and kept on disk; the function itself without numba.
+
+    Where no folder can be written to keep it in, it is compiled again by every process. What is
+    kept follows changes of the function's own file alone: after a change to constants or compiled
+    functions that it takes from another file, delete the `__pycache__` folder beside it.
+    """
+    if _NUMBA is None:
+        return function
+    try:
+        compiled: Function = _NUMBA.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # numba found no folder for its cache
+        compiled = _NUMBA.njit(nogil=True)(function)
+    return compiled
