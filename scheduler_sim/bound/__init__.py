@@ -1,0 +1,1 @@
+"""How much any scheduler could place at most, proven: a linear program over fillings of one GPU."""
