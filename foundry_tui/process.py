@@ -16,7 +16,7 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,9 @@ ALLOWED_ENV = (
 
 GRACE_S = 1.0
 """Seconds between the polite signal and SIGKILL."""
+
+WATCH_S = 0.1
+"""Seconds after which whoever watches a child is asked whether to go on."""
 
 _CHUNK = 1 << 16
 
@@ -119,6 +122,7 @@ def run(
     stdin: bytes | None = None,
     cwd: str | None = None,
     whole_env: bool = False,
+    watch: Callable[[bytes], None] | None = None,
 ) -> Completed:
     """Run a program to its end and return what it printed, whatever its exit code.
 
@@ -130,6 +134,8 @@ def run(
         stdin: bytes for standard input; without it the child reads nothing.
         cwd: folder to run in.
         whole_env: the caller's environment as it is, for a child that hands it on (`sbatch`).
+        watch: called with what the child printed since, and with nothing at least every
+            `WATCH_S` seconds; the child is ended when it raises.
 
     Raises:
         NotFound, TimedOut, TooMuch: as their names say; the child is gone in every case.
@@ -154,7 +160,7 @@ def run(
         raise NotFound(f"{argv[0]} could not be started: {error}") from error
     _children.add(child)
     try:
-        out, err = _drain(child, stdin, started + timeout_s, max_bytes, argv[0], timeout_s)
+        out, err = _drain(child, stdin, started + timeout_s, max_bytes, argv[0], timeout_s, watch)
         code = child.wait(timeout=max(0.1, started + timeout_s - time.monotonic()))
     except subprocess.TimeoutExpired as error:
         raise TimedOut(f"{argv[0]} gave no answer within {timeout_s:g} s") from error
@@ -189,6 +195,7 @@ def _drain(
     max_bytes: int,
     name: str,
     timeout_s: float,
+    watch: Callable[[bytes], None] | None,
 ) -> tuple[bytes, bytes]:
     """Read both pipes and feed standard input until the child closes them."""
     parts: dict[str, list[bytes]] = {"out": [], "err": []}
@@ -201,7 +208,10 @@ def _drain(
             os.set_blocking(child.stdin.fileno(), False)
             selector.register(child.stdin, selectors.EVENT_WRITE, "in")
         while selector.get_map():
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
+            left_s = max(0.0, deadline - time.monotonic())
+            ready = selector.select(left_s if watch is None else min(left_s, WATCH_S))
+            if watch is not None and not ready:
+                watch(b"")
             if time.monotonic() >= deadline:  # also for a child that never stops printing
                 raise TimedOut(f"{name} gave no answer within {timeout_s:g} s")
             for key, _ in ready:
@@ -223,6 +233,8 @@ def _drain(
                 if total > max_bytes:
                     raise TooMuch(f"{name} printed more than {max_bytes} bytes")
                 parts[key.data].append(chunk)
+                if watch is not None and key.data == "out":
+                    watch(chunk)
     return b"".join(parts["out"]), b"".join(parts["err"])
 
 

@@ -7,9 +7,11 @@ turns numba off.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -19,9 +21,27 @@ def _numba() -> Any:
     if os.environ.get("FOUNDRY_NUMBA") == "0":
         return None
     try:
-        return importlib.import_module("numba")
+        numba = importlib.import_module("numba")
     except ImportError:  # also what numba raises for a numpy it does not know
         return None
+    if "NUMBA_CACHE_DIR" not in os.environ:
+        numba.config.CACHE_DIR = str(_cache_dir())
+    return numba
+
+
+def _cache_dir() -> Path:
+    """Where compiled loops are kept: a folder of their own for each state of the sources.
+
+    numba looks only at the file of a function itself. With one folder for all, loops compiled
+    before a change in another file were loaded after it, and crashed.
+    """
+    from platformdirs import user_cache_path
+
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    for source in sorted(here.rglob("*.py")):
+        digest.update(f"{source.relative_to(here)}\n".encode() + source.read_bytes())
+    return user_cache_path("foundry") / "numba" / digest.hexdigest()[:16]
 
 
 _NUMBA = _numba()

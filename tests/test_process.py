@@ -312,3 +312,43 @@ def test_a_program_gets_the_terminal_and_its_code_is_told(tmp_path: Path) -> Non
     assert attach(python("import os; os.kill(os.getpid(), 9)")) == -9
     with pytest.raises(NotFound):
         attach(["/nowhere/edit"])
+
+
+def test_who_watches_hears_every_line_while_it_is_printed_and_can_end_the_child() -> None:
+    heard: list[bytes] = []
+    code = "import time; print('one', flush=True); time.sleep(60)"
+    pid = "import os; print(os.getpid(), flush=True); import time; time.sleep(60)"
+
+    class Enough(Exception):
+        pass
+
+    def watch(chunk: bytes) -> None:
+        heard.append(chunk)
+        if b"\n" in b"".join(heard):
+            raise Enough
+
+    with pytest.raises(Enough):
+        run(python(code), timeout_s=DEADLINE_S, watch=watch)
+    assert b"".join(heard) == b"one\n"
+    heard.clear()
+    with pytest.raises(Enough):
+        run(python(pid), timeout_s=DEADLINE_S, watch=watch)
+    assert until(lambda: gone(int(b"".join(heard))))
+
+
+def test_who_watches_is_asked_also_while_nothing_is_printed() -> None:
+    asked: list[bytes] = []
+
+    class Enough(Exception):
+        pass
+
+    def watch(chunk: bytes) -> None:
+        asked.append(chunk)
+        if len(asked) == 3:
+            raise Enough
+
+    with pytest.raises(Enough):
+        run(python("import time; time.sleep(60)"), timeout_s=DEADLINE_S, watch=watch)
+    assert asked == [b"", b"", b""]
+    done = run(python("print('all')"), timeout_s=DEADLINE_S, watch=lambda _: None)
+    assert done.out == b"all\n"

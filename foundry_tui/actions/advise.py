@@ -18,6 +18,9 @@ from foundry_tui.schedulers.ports import SchedulerError
 ROUNDS = 3
 """So often a plan is made anew without the places that the scheduler refused."""
 
+TIME_LIMIT_S = 10.0
+"""Seconds for the exact search, where nobody says how many."""
+
 CHECKS = 50
 """At most so many placements are checked with the scheduler; each costs it one job id."""
 
@@ -30,8 +33,19 @@ def advice(
     limit: int | None,
     check: bool,
     progress: Callable[[str], None],
+    objective: str = "start",
+    time_limit_s: float = TIME_LIMIT_S,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Plan:
-    """The plan for the estate as it is now."""
+    """The plan for the estate as it is now.
+
+    `objective` and `policy` are words of the optimiser; its exact search gets `time_limit_s` in
+    all, in equal parts where a plan may have to be made anew, and is ended when `cancelled` says
+    so.
+
+    Raises:
+        ValueError: an argument that the optimiser does not know; names it.
+    """
     rights: dict[str, Rights] = {}
     if site.saved is None:
         for name, scheduler in site.schedulers.items():
@@ -41,6 +55,7 @@ def advice(
                 progress(f"{name}: rights are not known: {error.answer}")
     thresholds = site.config.thresholds
     refused: Refused = {}
+    alone = not check or site.saved is not None
     for attempt in range(1, ROUNDS + 1):
         plan = advise(
             snapshot,
@@ -51,9 +66,13 @@ def advice(
             idle_util_pct=thresholds.idle_util_pct,
             idle_after_s=thresholds.idle_after_s,
             refused=refused,
+            objective=objective,
+            time_limit_s=time_limit_s if alone else time_limit_s / ROUNDS,
+            cancelled=cancelled,
+            progress=progress,
         )
         moves = [m for m in plan.moves if what_if(m) is not None][:CHECKS]
-        if not check or site.saved is not None or not moves:
+        if alone or not moves:
             return plan
         progress(f"asking the scheduler about {len(moves)} placements")
         with ThreadPoolExecutor(max_workers=4) as pool:

@@ -133,6 +133,12 @@ ACTIONS: tuple[Action, ...] = (
         help="Where waiting runs should go, and GPUs that are held without being used.",
         keys=("4",),
     ),
+    Action(
+        id="fractions",
+        title="Fractions",
+        help="What a share of a GPU costs here now, and what runs could ask for instead.",
+        keys=("F",),
+    ),
     Action(id="report", title="Report", help="Utilisation reports as CSV files.", keys=("5",)),
     Action(
         id="sync",

@@ -38,6 +38,7 @@ COMMANDS = {
     "undo": "foundry_tui.cli.act",
     "journal": "foundry_tui.cli.act",
     "advise": "foundry_tui.cli.plan",
+    "fractions": "foundry_tui.cli.plan",
     "report": "foundry_tui.cli.plan",
     "sync": "foundry_tui.cli.track",
     "tracking": "foundry_tui.cli.track",

@@ -23,7 +23,8 @@ class Move:
     `precondition` holds the values that were observed and must still hold when the move is
     applied. `gain` and `cost` are in GPU-hours, `risk` is low, medium or high. `owner` is the user
     who must agree, None when nobody else is touched. `command` is None until the adapter has been
-    asked for it. `starts_at` is when the move would let the run start, None when unknown.
+    asked for it. `starts_at` is when the move would let the run start, None when unknown. `worth`
+    is the work that it starts, in weighted GPUs (the weights stand in the plan's assumptions).
     """
 
     id: str
@@ -41,6 +42,7 @@ class Move:
     why: str = ""
     displaces: tuple[str, ...] = ()
     starts_at: datetime | None = None
+    worth: float | None = None
     command: tuple[str, ...] | None = None
 
 
@@ -52,12 +54,56 @@ class NotProposed:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class WaitChange:
+    """What a plan does to the waiting of one user or account (`kind`); means over their runs.
+
+    `runs` are their waiting tasks. A task that does not start within the prediction's horizon
+    counts with the horizon.
+    """
+
+    kind: str
+    name: str
+    runs: int
+    without_s: float
+    with_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """The estate played forward from now, without the plan and with it.
+
+    `runs` are the waiting tasks that could start. Waits are counted from now, in seconds; a task
+    that does not start within `horizon_s` counts with that, and in `not_started_*`. `allocated_*`
+    is the mean number of GPUs allocated until then. `changes` holds whoever wins (`with_s` lower)
+    or loses, users and accounts, the largest change in all first.
+    """
+
+    horizon_s: float
+    runs: int
+    wait_mean_without_s: float | None
+    wait_mean_with_s: float | None
+    wait_p90_without_s: float | None
+    wait_p90_with_s: float | None
+    not_started_without: int
+    not_started_with: int
+    allocated_without: float
+    allocated_with: float
+    changes: tuple[WaitChange, ...] = ()
+    assumes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Advice for one estate at one moment.
 
-    `objective` and `bound` are in the unit that `objective_name` states, `gap` is
-    (bound - objective) / bound, None when no bound was proven. `before` and `after` hold the same
+    `objective` and `bound` are in the unit that `objective_name` states. `sense` says whether much
+    of it is good (`max`: no plan has more than `bound`) or little (`min`: none has less). `gap` is
+    what lies between the two, as a part of the larger; None when no bound was proven. `bound_kind`
+    says in words where the bound comes from, and `unproven` what it does not cover.
+
+    `status` is `heuristic` (no exact search), `optimal`, `time limit` (the search ended with a
+    gap) or `bound only` (it found a bound and no better plan). `before` and `after` hold the same
     measures of the estate without and with the moves.
     """
 
@@ -75,3 +121,7 @@ class Plan:
     after: dict[str, float | None]
     assumptions: tuple[str, ...] = ()
     not_proposed: tuple[NotProposed, ...] = ()
+    sense: str = "max"
+    bound_kind: str | None = None
+    unproven: tuple[str, ...] = ()
+    prediction: Prediction | None = None

@@ -1,7 +1,8 @@
 """Advice: which waiting runs could start where, and which GPUs are held and not used.
 
 Waiting runs are looked at in the scheduler's own order and placed by fragmentation gradient or by
-best fit. The plan is a heuristic: valid, explained, not proven best. Nothing that runs is touched.
+best fit: valid, explained, and quickly there. Then an exact search makes the plan better for as
+long as it may, and says how far from the best it can be at most. Nothing that runs is touched.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from foundry_tui.estate.plan import Move, NotProposed, Plan, Target
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import RunState
 from foundry_tui.estate.snapshot import Snapshot
-from foundry_tui.optimiser.result import OBJECTIVE, Refused, bound, gap, plan_id
+from foundry_tui.optimiser.goal import GOALS
+from foundry_tui.optimiser.result import Refused, gap, plan_id
 
 if TYPE_CHECKING:
     from foundry_tui.optimiser.arrays import Board
-    from foundry_tui.optimiser.placing import Placing, Start
-    from scheduler_sim.fragmentation import Mix
+    from foundry_tui.optimiser.look import Look
+    from foundry_tui.optimiser.placing import Start
 
-POLICIES = ("fgd", "best_fit")
+POLICIES = ("best", "fgd", "best_fit")
 
 _NOTHING: Refused = {}
+_UNFORESEEN = "what it does to the waiting: with a time limit of 0 nothing is predicted"
 _CUT = "left out by the asked number of moves"
 
 
@@ -36,33 +39,40 @@ def advise(
     now: datetime,
     idle_util_pct: float,
     idle_after_s: float,
-    policy: str = "fgd",
+    policy: str = "best",
+    objective: str = "start",
+    time_limit_s: float = 0.0,
     limit: int | None = None,
     refused: Refused = _NOTHING,
+    cancelled: Callable[[], bool] = lambda: False,
+    progress: Callable[[str], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Plan:
     """A plan of at most `limit` moves for the estate as it was seen.
 
-    `policy` is fgd or best_fit. A GPU is called idle at `idle_util_pct` percent or less for
-    `idle_after_s` seconds. `refused` are nodes that the scheduler itself would not give to a run
-    (`verify.refusals`): they are not proposed again. `clock` gives seconds and is read for
-    `solve_s` only: the rest of the plan depends on nothing but the other arguments.
+    `policy` is one of `POLICIES`, `objective` one of `OBJECTIVES` (see `goal`). After the look by
+    the policy an exact search runs for at most `time_limit_s`; with 0 there is none, and nothing
+    is predicted. A GPU is
+    called idle at `idle_util_pct` percent or less for `idle_after_s` seconds. `refused` are nodes
+    that the scheduler itself would not give to a run (`verify.refusals`): they are not proposed
+    again. `cancelled` ends the search early, `progress` is told in words how far it is. `clock`
+    gives seconds and is read for `solve_s` only.
 
     The waiting range of an array becomes one move for each set of nodes: the tasks that go there,
     each with a placement of its own.
 
     Raises:
-        ValueError: an unknown policy, or a limit below 0; names the argument.
+        ValueError: an unknown policy or objective, a limit or a time limit below 0; names the
+            argument.
     """
-    if policy not in POLICIES:
-        raise ValueError(f"policy: one of {', '.join(POLICIES)}, got {policy!r}")
-    if limit is not None and limit < 0:
-        raise ValueError(f"limit: at least 0 moves, got {limit}")
+    _check(policy, objective, time_limit_s, limit)
     # These need numpy, which a face that only lists runs should not pay for.
-    from foundry_tui.optimiser import arrays, assumptions, idle, measures
+    from foundry_tui.optimiser import arrays, assumptions, certificate, idle, measures
+    from foundry_tui.optimiser.foresee import foresee
+    from foundry_tui.optimiser.look import look
     from foundry_tui.optimiser.moves import by_nodes, move
 
-    began_s = clock()
+    began_s, goal = clock(), GOALS[objective]
     names = dict.fromkeys([n.source for n in snapshot.nodes] + [r.source for r in snapshot.runs])
     boards: dict[str, Board] = {}
     left: list[NotProposed] = []
@@ -75,21 +85,37 @@ def advise(
             left.append(NotProposed(target, f"left out of the plan: {out.why}"))
     mixes = {name: measures.mix_of(r for r in snapshot.runs if r.source == name) for name in boards}
     starts: dict[str, list[Start]] = {}
+    looks: dict[str, Look] = {}
     moves: list[Move] = []
-    for name in names:
+    left_s = time_limit_s
+    for place, name in enumerate(names):
         why = _unfit(snapshot, name, boards)
         if why is not None:
             left += _all_waiting(snapshot, name, why)
             continue
         board, rights = boards[name], rights_by_source.get(name)
-        found = _place(snapshot, board, mixes[name], policy, rights, now, refused)
+        found = looks[name] = look(
+            snapshot,
+            board,
+            mixes[name],
+            policy=policy,
+            goal=goal,
+            rights=rights,
+            now=now,
+            refused=refused,
+            # Time that one source does not need is left to those after it.
+            time_limit_s=left_s / (len(names) - place),
+            cancelled=cancelled,
+            progress=lambda step: progress(certificate.step(step, goal)),
+        )
+        left_s = max(0.0, left_s - found.search_s)
         left += [NotProposed(Target("run", run.id), words) for run, words in found.waits]
         groups = by_nodes(found.starts)
         room = len(groups) if limit is None else limit - len(moves)
         for group in groups[room:]:
             words = f"could start now, {_CUT}: {group[0].why}"
             left.append(NotProposed(Target("run", group[0].demand.run.id), words))
-        moves += [move(board, group, rights, now) for group in groups[:room]]
+        moves += [move(board, group, rights, now, found.worth(group)) for group in groups[:room]]
         starts[name] = [start for group in groups[:room] for start in group]
     resting = idle.find(snapshot, now, util_pct=idle_util_pct, after_s=idle_after_s)
     reviews = idle.moves(resting, snapshot, now)
@@ -98,24 +124,46 @@ def advise(
     moves = [replace(m, id=f"m{n}") for n, m in enumerate(moves + reviews[:room], start=1)]
     before = measures.before(snapshot, boards, mixes, len(resting.gpus))
     after = measures.after(before, boards, mixes, starts)
+    proof = certificate.certify(goal, looks, starts, after, boards, mixes)
+    prediction = None
+    if time_limit_s:
+        told = before["gpus_allocated"]
+        prediction = foresee(snapshot, looks, starts, told, now, cancelled)
     placed = [start for found_here in starts.values() for start in found_here]
-    objective, most = after["gpus_allocated"], bound(before)
     return Plan(
         id=plan_id(snapshot.estate_id, now, moves),
         generated_at=now,
         estate_id=snapshot.estate_id,
-        objective_name=OBJECTIVE,
-        objective=objective,
-        bound=most,
-        gap=gap(objective, most),
-        status="heuristic",
+        objective_name=goal.name,
+        objective=proof.objective,
+        bound=proof.bound,
+        gap=gap(proof.objective, proof.bound),
+        status=proof.status,
         solve_s=clock() - began_s,
         moves=tuple(moves),
         before=before,
         after=after,
-        assumptions=assumptions.stated(snapshot, placed, moves, resting, rights_by_source),
+        assumptions=(
+            *assumptions.of_goal(goal),
+            *assumptions.stated(snapshot, placed, moves, resting, rights_by_source),
+        ),
         not_proposed=tuple(left),
+        sense=goal.sense,
+        bound_kind=proof.bound_kind,
+        unproven=proof.unproven if time_limit_s else (*proof.unproven, _UNFORESEEN),
+        prediction=prediction,
     )
+
+
+def _check(policy: str, objective: str, time_limit_s: float, limit: int | None) -> None:
+    if policy not in POLICIES:
+        raise ValueError(f"policy: one of {', '.join(POLICIES)}, got {policy!r}")
+    if objective not in GOALS:
+        raise ValueError(f"objective: one of {', '.join(GOALS)}, got {objective!r}")
+    if not 0 <= time_limit_s < float("inf"):
+        raise ValueError(f"time_limit_s: 0 or more seconds, got {time_limit_s:g}")
+    if limit is not None and limit < 0:
+        raise ValueError(f"limit: at least 0 moves, got {limit}")
 
 
 def _unfit(snapshot: Snapshot, source: str, boards: Mapping[str, Board]) -> str | None:
@@ -130,34 +178,3 @@ def _all_waiting(snapshot: Snapshot, source: str, why: str) -> Iterator[NotPropo
     for run in snapshot.runs:
         if run.source == source and run.state is RunState.PENDING:
             yield NotProposed(Target("run", run.id), why)
-
-
-def _place(
-    snapshot: Snapshot,
-    board: Board,
-    mix: Mix | None,
-    policy: str,
-    rights: Rights | None,
-    now: datetime,
-    refused: Refused,
-) -> Placing:
-    """One look at the waiting runs of the board's source."""
-    from foundry_tui.optimiser import queues
-    from foundry_tui.optimiser.arrays import PARTITION, endings
-    from foundry_tui.optimiser.demand import demand, in_order, running_tasks
-    from foundry_tui.optimiser.limits import Headroom
-    from foundry_tui.optimiser.placing import Placing
-    from foundry_tui.optimiser.timeline import Timeline
-
-    runs = [r for r in snapshot.runs if r.source == board.source]
-    known = [q for q in snapshot.queues if q.source == board.source]
-    active = running_tasks(runs)
-    line = Timeline(board, endings(board, snapshot), now)
-    placing = Placing(board, line, policy, mix, Headroom(known, rights, runs))
-    for run in in_order(runs, {q.name: q.priority or 0 for q in known if q.kind == PARTITION}):
-        needs = demand(run, now, active, refused.get(run.id, ()))
-        if isinstance(needs, str):
-            placing.waits.append((run, needs))
-        else:
-            placing.look_at(needs, queues.asked(run, known), queues.others(run, known, rights))
-    return placing

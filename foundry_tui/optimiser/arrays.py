@@ -1,25 +1,27 @@
 """The nodes of one source as arrays for placement, and the way back from rows to placements.
 
 What cannot be relied on counts as taken: a GPU whose tenants are unknown is full, a GPU that is cut
-into MIG instances takes nothing, and a node of which CPU or memory is unknown is left out.
+into MIG instances takes nothing but its free instances, and a node of which CPU or memory is
+unknown is left out.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foundry_tui.estate.gpu import WHOLE_MILLI, Gpu
 from foundry_tui.estate.node import Node
 from foundry_tui.estate.queue import Queue
 from foundry_tui.estate.run import Placement, Run, RunState
 from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.optimiser.demand import MIB, Stock
 from scheduler_sim.cluster import Cluster, Mask, NodeSpec
-
-MIB = 1 << 20
 
 ENDING = frozenset({RunState.RUNNING, RunState.COMPLETING})
 """States in which a time limit will free what a run holds."""
@@ -55,7 +57,8 @@ class Where:
     """The nodes that will do: in one of `queues`, with every feature group, and by name.
 
     `features` is a list of alternatives, of which each must be met; `names` empty means any node,
-    and those in `refused` never do.
+    and those in `refused` never do. With `device_bytes` only nodes with devices of this memory do,
+    with `profile` only those on which a MIG instance of it was free.
     """
 
     queues: tuple[str, ...]
@@ -63,6 +66,8 @@ class Where:
     names: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     share: bool = False
+    device_bytes: int | None = None
+    profile: str | None = None
 
 
 @dataclass(slots=True)
@@ -70,7 +75,9 @@ class Board:
     """The placeable nodes of one source. Row r of `cluster` is `nodes[r]`.
 
     `gpus[r]` are the indices of the devices at the positions 0, 1, ... of row r; `takes_shares`
-    is False where MIG instances keep shares away.
+    is False where MIG instances keep shares away. `device_bytes[r]` is the memory of its devices,
+    None where it is not known or not the same; `instances` holds per profile how many MIG
+    instances of each row are free.
     """
 
     source: str
@@ -79,6 +86,9 @@ class Board:
     cluster: Cluster
     takes_shares: Mask
     partitions: frozenset[str]
+    device_bytes: tuple[int | None, ...]
+    instances: dict[str, NDArray[np.int64]]
+    stock: Stock
     _masks: dict[Where, Mask] = field(default_factory=dict)
 
     def allowed(self, where: Where) -> Mask:
@@ -87,6 +97,10 @@ class Board:
         if mask is None:
             rows = [self._will_do(node, where) for node in self.nodes]
             mask = np.array(rows, dtype=np.bool_)
+            if where.device_bytes is not None:
+                mask &= np.array([size == where.device_bytes for size in self.device_bytes])
+            if where.profile is not None:
+                mask &= self.instances[where.profile] > 0
             if where.share:
                 mask &= self.takes_shares
             self._masks[where] = mask
@@ -97,9 +111,10 @@ class Board:
         named = node.name not in where.refused and (not where.names or node.name in where.names)
         return inside and named and all(set(g) & set(node.features) for g in where.features)
 
-    def placement(self, row: int, positions: Sequence[int]) -> Placement:
-        """Row and GPU positions as the estate names them."""
-        return Placement(self.nodes[row].name, tuple(self.gpus[row][p] for p in positions))
+    def placement(self, row: int, positions: Sequence[int], *, known: bool = True) -> Placement:
+        """Row and GPU positions as the estate names them; not `known`: which is not chosen here."""
+        name = self.nodes[row].name
+        return Placement(name, tuple(self.gpus[row][p] for p in positions) if known else None)
 
 
 def sift(snapshot: Snapshot, source: str) -> tuple[tuple[Node, ...], tuple[LeftOut, ...]]:
@@ -109,12 +124,15 @@ def sift(snapshot: Snapshot, source: str) -> tuple[tuple[Node, ...], tuple[LeftO
     """
     by_node = _by_node(snapshot, source)
     queues = [q for q in snapshot.queues if q.source == source]
+    names = Counter(n.name for n in snapshot.nodes if n.source == source)
     kept: list[Node] = []
     left_out: list[LeftOut] = []
     for node in snapshot.nodes:
         if node.source != source or not node.placeable or not _open(node, queues):
             continue
         why = _doubt(node, by_node.get(node.name, ()))
+        if names[node.name] > 1:
+            why = f"{names[node.name]} nodes have this name"
         if why is None:
             kept.append(node)
         else:
@@ -126,6 +144,9 @@ def build(snapshot: Snapshot, source: str, nodes: Sequence[Node]) -> Board:
     """The board of these nodes of one source, at least one, as `sift` gives them."""
     by_node = _by_node(snapshot, source)
     groups = [sorted(by_node.get(n.name, ()), key=lambda g: g.index) for n in nodes]
+    sizes = [{g.mem_total_bytes for g in group} for group in groups]
+    device_bytes = tuple(size.pop() if len(size) == 1 else None for size in sizes)
+    instance_milli = {cut.profile: cut.milli for group in groups for g in group for cut in g.slices}
     return Board(
         source=source,
         nodes=tuple(nodes),
@@ -137,6 +158,25 @@ def build(snapshot: Snapshot, source: str, nodes: Sequence[Node]) -> Board:
         partitions=frozenset(
             q.name for q in snapshot.queues if q.source == source and q.kind == PARTITION
         ),
+        device_bytes=device_bytes,
+        instances={
+            profile: np.array([_free(group, profile) for group in groups], dtype=np.int64)
+            for profile in instance_milli
+        },
+        stock=Stock(tuple(sorted({size for size in device_bytes if size})), instance_milli),
+    )
+
+
+def _free(group: Sequence[Gpu], profile: str) -> int:
+    """MIG instances of a profile on the devices of a node that nobody holds.
+
+    Where it is not known who holds which, none is free.
+    """
+    return sum(
+        cut.profile == profile and cut.run is None
+        for gpu in group
+        if gpu.tenants == () or (gpu.tenants and any(c.run for c in gpu.slices))
+        for cut in gpu.slices
     )
 
 

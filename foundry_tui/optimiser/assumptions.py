@@ -8,8 +8,15 @@ from foundry_tui.estate.plan import Move
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import RunState
 from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.optimiser import weights
+from foundry_tui.optimiser.goal import Goal
 from foundry_tui.optimiser.idle import Idle
 from foundry_tui.optimiser.placing import Start
+
+
+def of_goal(goal: Goal) -> tuple[str, ...]:
+    """What the plan is for, and by which weights."""
+    return (goal.words,) if goal.by_fragmentation else (goal.words, weights.stated())
 
 
 def stated(
@@ -49,6 +56,11 @@ def stated(
             "{} starts are shares of a GPU: whether a node offers shares, only the scheduler knows",
         ),
         (
+            len({s.demand.run.id for s in starts if s.demand.nodes > 1}),
+            "{} runs on several nodes start: which nodes stand close together is not known, and "
+            "any will do",
+        ),
+        (
             len(foreign),
             "{} owners of runs that would change the queue have rights that are not known here; "
             "the queue's own rules allow it",
@@ -67,9 +79,8 @@ def stated(
         "a waiting run that does not fit now keeps the nodes on which it can start soonest, and "
         "what comes after it in the scheduler's order may use them only until then; a run that "
         "waits for something else than room keeps nothing",
-        "the bound is trivial: what is allocated, and of the free GPUs as many as are asked for; "
-        "it is valid, and often out of reach",
-        "limits that the sources do not tell of are left to the scheduler",
+        "what the sources do not tell is left to the scheduler: other limits, licences, whether a "
+        "run wants its nodes for itself",
         *(text.format(count) for count, text in counted if count),
     )
 

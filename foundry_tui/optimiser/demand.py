@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from foundry_tui.estate.gpu import WHOLE_MILLI
 from foundry_tui.estate.run import HOLDING, Run, RunState
 from foundry_tui.estate.run import Request as Asked
-from foundry_tui.optimiser.arrays import MIB
 from scheduler_sim.cluster import Request
+
+MIB = 1 << 20
 
 ROOM = re.compile(r"(Resources|Priority|Partition\w*|ReqNodeNotAvail|Nodes_?\w*|NodeDown|None)\b.*")
 """Slurm's words for waiting that another place, or another partition, could end."""
@@ -27,12 +28,26 @@ _THROTTLE = re.compile(r"%(\d+)$")
 _NAME = re.compile(r"[\w.-]+")
 
 
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What the devices of a source are, as far as is known.
+
+    `device_bytes` are the sizes of their memories, ascending; `instance_milli` the thousandths of
+    a GPU that a MIG instance is, by profile.
+    """
+
+    device_bytes: tuple[int, ...] = ()
+    instance_milli: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """A waiting run as the placement sees it.
 
     `request` is what it needs on each of `nodes` nodes; `tasks` of its `run.count` may start now.
-    `features`, `names` and `refused` narrow the nodes, as in `arrays.Where`.
+    `features`, `names`, `refused`, `device_bytes` and `profile` narrow the nodes, as in
+    `arrays.Where`. A run that asks for MIG instances asks for no devices: for `instances` of them,
+    together `instance_milli` thousandths of a GPU, on each node.
     """
 
     run: Run
@@ -42,11 +57,15 @@ class Demand:
     features: tuple[tuple[str, ...], ...] = ()
     names: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    device_bytes: int | None = None
+    profile: str | None = None
+    instances: int = 0
+    instance_milli: int = 0
 
     @property
     def gpu_milli(self) -> int:
         """Thousandths of GPU of one task, over all its nodes."""
-        return self.nodes * self.request.total_milli
+        return self.nodes * (self.request.total_milli + self.instance_milli)
 
     @property
     def share(self) -> bool:
@@ -77,22 +96,32 @@ def running_tasks(runs: Iterable[Run]) -> dict[str, int]:
     return found
 
 
-def demand(
-    run: Run, now: datetime, active: Mapping[str, int], refused: tuple[str, ...] = ()
-) -> Demand | str:
+def demands(
+    run: Run,
+    now: datetime,
+    active: Mapping[str, int],
+    stock: Stock,
+    refused: tuple[str, ...] = (),
+) -> tuple[Demand, ...] | str:
     """What the run needs, or why it is not proposed.
 
+    There are several answers for a run that asks for GPU memory: one for each size of device.
     `active` is from `running_tasks`; `refused` names nodes that the scheduler refuses it.
     """
     other = waits_for(run, now)
     if other is not None:
         return other
+    if run.count < 1 or run.request.nodes < 1:
+        return f"it asks for {run.count} tasks on {run.request.nodes} nodes, which makes no sense"
+    limit_s = run.request.time_limit_s
+    if limit_s is not None and limit_s < 1:
+        return f"its time limit of {limit_s} s makes no sense"
     tasks = _startable(run, active)
     if tasks < 1:
         return f"its array runs as many tasks at once as it may ({run.array and run.array.tasks})"
-    request = per_node(run.request, run.scheduler)
-    if isinstance(request, str):
-        return request
+    ways = _ways(run, stock)
+    if isinstance(ways, str):
+        return ways
     words = run.native or {}
     cut = set(words.get("truncated", "").split(",")) & {"features", "required_nodes", "partition"}
     if cut:
@@ -103,18 +132,75 @@ def demand(
     if features is None:
         return f"its constraint {words['features']!r} is beyond what is reckoned with"
     names = tuple(n for n in words.get("required_nodes", "").split(",") if n)
-    nodes = max(1, run.request.nodes)
+    nodes = run.request.nodes
     if names and (len(names) != nodes or not all(_NAME.fullmatch(n) for n in names)):
         return f"it is bound to the nodes {','.join(names)}"
-    return Demand(
-        run=run,
-        request=request,
-        nodes=nodes,
-        tasks=tasks,
-        features=features,
-        names=names,
-        refused=refused,
+    return tuple(
+        Demand(
+            run=run,
+            request=way.request,
+            nodes=nodes,
+            tasks=tasks,
+            features=features,
+            names=names,
+            refused=refused,
+            device_bytes=way.device_bytes,
+            profile=way.profile,
+            instances=way.instances,
+            instance_milli=way.instances * stock.instance_milli.get(way.profile or "", 0),
+        )
+        for way in ways
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A request on each node, and the devices that it is meant for."""
+
+    request: Request
+    device_bytes: int | None = None
+    profile: str | None = None
+    instances: int = 0
+
+
+def _ways(run: Run, stock: Stock) -> tuple[_Way, ...] | str:
+    asked, nodes = run.request, run.request.nodes
+    if asked.mig_profile is not None:
+        if asked.gpu_count < 1 or asked.gpu_count % nodes:
+            return f"{asked.gpu_count} MIG instances cannot be spread evenly over {nodes} nodes"
+        if asked.mig_profile not in stock.instance_milli:
+            return f"no node that takes runs is cut into MIG instances {asked.mig_profile}"
+        rest = per_node(replace(asked, gpu_count=0, gpu_milli=0, mig_profile=None), run.scheduler)
+        if isinstance(rest, str):
+            return rest
+        return (_Way(rest, profile=asked.mig_profile, instances=asked.gpu_count // nodes),)
+    if asked.gpu_memory_bytes is not None and asked.gpu_milli is None:
+        return _by_memory(run, stock)
+    request = per_node(asked, run.scheduler)
+    return request if isinstance(request, str) else (_Way(request),)
+
+
+def _by_memory(run: Run, stock: Stock) -> tuple[_Way, ...] | str:
+    """One way for each size of device that has the memory, the smallest first.
+
+    A share is rounded up to hundredths, as KAI and Run:ai reckon it.
+    """
+    asked, wanted = run.request, run.request.gpu_memory_bytes or 0
+    if wanted < 1 or asked.gpu_count < 1:
+        return f"{wanted} bytes of GPU memory on {asked.gpu_count} GPUs make no sense"
+    if not stock.device_bytes:
+        return "GPU memory is asked for in bytes, and no device's memory is known"
+    ways = []
+    for size in stock.device_bytes:
+        milli = 10 * -(-100 * wanted // size)
+        if milli <= WHOLE_MILLI:
+            sized = replace(asked, gpu_milli=milli * asked.gpu_count, gpu_memory_bytes=None)
+            request = per_node(sized, run.scheduler)
+            if isinstance(request, str):
+                return request
+            ways.append(_Way(request, device_bytes=size))
+    most = stock.device_bytes[-1] / (1 << 30)
+    return tuple(ways) or f"no device has so much memory: the largest has {most:.4g} GiB"
 
 
 def waits_for(run: Run, now: datetime) -> str | None:
@@ -147,10 +233,13 @@ def per_node(asked: Asked, scheduler: str) -> Request | str:
 
     CPU or memory that a run does not name counts as none.
     """
-    if asked.mig_profile is not None:
-        return f"MIG instances ({asked.mig_profile}) are not reckoned with"
-    if asked.gpu_memory_bytes is not None:
-        return "GPU memory, asked for in bytes, is not reckoned with"
+    for name in ("gpu_count", "gpu_milli", "cpu_milli", "memory_bytes"):
+        if (getattr(asked, name) or 0) < 0:
+            return f"{name}: it asks for {getattr(asked, name)}, and less than none is nothing"
+    if asked.mig_profile is not None or (asked.gpu_memory_bytes and asked.gpu_milli is None):
+        return "its part of a GPU depends on the device"
+    if asked.gpu_milli and not asked.gpu_count:
+        return f"{asked.gpu_milli} thousandths on no GPU is no possible share"
     each = asked.milli_per_gpu
     if asked.gpu_milli is None:
         return "which share of a GPU it asks for is not known"

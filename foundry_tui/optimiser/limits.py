@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from itertools import product
 
 from foundry_tui.estate.gpu import WHOLE_MILLI
@@ -42,6 +43,12 @@ class Headroom:
             self._add(rights)
         self._kinds = tuple(k for k in _ALL if k in {key[:2] for key in self._most})
 
+    def copy(self) -> Headroom:
+        """The same headroom, which later starts do not touch."""
+        other = copy(self)
+        other._used = dict(self._used)
+        return other
+
     def _add(self, rights: Rights) -> None:
         for limit in rights.limits:
             unit = _UNITS.get(limit.what)
@@ -58,16 +65,24 @@ class Headroom:
 
     def bar(self, run: Run, queues: tuple[str, ...], gpu_milli: int) -> str | None:
         """The limit that one more start would break, in words; None when it breaks none."""
-        for key, amount in self._amounts(run, queues, gpu_milli):
-            most = self._most.get(key[:3] if key[0] == "user_of_qos" else key)
-            used = self._used.get(key, 0)
-            if most is not None and amount and used + amount > most:
+        for key, left, amount in self.binding(run, queues, gpu_milli):
+            if amount > left:
                 scope, what, unit = key[0].replace("_", " "), key[1], _UNITS[key[1]]
+                used = self._used.get(key, 0)
                 return (
-                    f"the limit of {scope} {key[2]} is {most / unit:g} {what}, "
+                    f"the limit of {scope} {key[2]} is {(left + used) / unit:g} {what}, "
                     f"and {used / unit:g} are in use"
                 )
         return None
+
+    def binding(
+        self, run: Run, queues: tuple[str, ...], gpu_milli: int
+    ) -> Iterator[tuple[Key, int, int]]:
+        """The limits on one more start: which, what is left of it, and what the start takes."""
+        for key, amount in self._amounts(run, queues, gpu_milli):
+            most = self._most.get(key[:3] if key[0] == "user_of_qos" else key)
+            if most is not None and amount:
+                yield key, most - self._used.get(key, 0), amount
 
     def count(self, run: Run, queues: tuple[str, ...], gpu_milli: int) -> None:
         """Reckon one start."""

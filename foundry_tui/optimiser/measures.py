@@ -97,8 +97,10 @@ def after(
                 cluster.place(row, positions, start.demand.request)
     found = [start for here in starts.values() for start in here]
     gpus = sum(s.demand.gpu_milli for s in found) / WHOLE_MILLI
+    asked = sum(s.demand.run.request.gpu_milli or 0 for s in found) / WHOLE_MILLI
     return {
-        **shifted(measures, gpus, len(found)),
+        **shifted(measures, gpus, asked, len(found)),
+        "gpus_free": sum(int(c.gpu_left.sum()) for c in clusters.values()) / WHOLE_MILLI,
         "fragmentation_gpus": _stranded(clusters, mixes),
     }
 

@@ -25,8 +25,12 @@ def by_nodes(starts: Sequence[Start]) -> list[list[Start]]:
     return list(groups.values())
 
 
-def move(board: Board, group: Sequence[Start], rights: Rights | None, now: datetime) -> Move:
+def move(
+    board: Board, group: Sequence[Start], rights: Rights | None, now: datetime, worth: float
+) -> Move:
     """One group of `by_nodes` as a move; its id is given when all moves are known.
+
+    `worth` is what its tasks are worth together, in weighted GPUs.
 
     It displaces nothing: what would delay a run that comes first is not proposed at all.
     The owner has to agree where the run would change its queue, or where the user of these rights
@@ -46,7 +50,11 @@ def move(board: Board, group: Sequence[Start], rights: Rights | None, now: datet
         id="",
         target=Target("run", run.id),
         action="start" if queue is None else "move_queue",
-        placement=tuple(board.placement(row, gpus) for s in group for row, gpus in s.parts),
+        placement=tuple(
+            board.placement(row, gpus, known=s.demand.profile is None)
+            for s in group
+            for row, gpus in s.parts
+        ),
         gpu_milli=gpu_milli,
         queue=queue,
         precondition={
@@ -63,4 +71,5 @@ def move(board: Board, group: Sequence[Start], rights: Rights | None, now: datet
         owner=None if queue is None and ours else run.user,
         why=tasks + first.why,
         starts_at=now,
+        worth=worth,
     )

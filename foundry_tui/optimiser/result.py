@@ -8,8 +8,6 @@ from datetime import datetime
 
 from foundry_tui.estate.plan import Move
 
-OBJECTIVE = "GPUs allocated"
-
 Measures = dict[str, float | None]
 
 Refused = Mapping[str, tuple[str, ...]]
@@ -23,29 +21,26 @@ def plan_id(estate_id: str, generated_at: datetime, moves: Iterable[Move]) -> st
     return hashlib.sha256("\n".join(words).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
-def bound(before: Measures) -> float | None:
-    """No plan can allocate more: what is allocated, and of the free GPUs what is asked for."""
-    allocated, free, asked = (
-        before.get(k) for k in ("gpus_allocated", "gpus_free", "waiting_gpus")
-    )
-    if allocated is None or free is None or asked is None:
-        return None
-    return allocated + min(free, asked)
-
-
 def gap(objective: float | None, most: float | None) -> float | None:
-    """(bound - objective) / bound; 0 when nothing can be allocated, None when either is unknown."""
+    """What lies between objective and bound, as a part of the larger of the two, 0..1.
+
+    0 when both are 0, None when either is unknown.
+    """
     if objective is None or most is None:
         return None
-    return (most - objective) / most if most else 0.0
+    larger = max(abs(objective), abs(most))
+    return abs(most - objective) / larger if larger else 0.0
 
 
-def shifted(measures: Measures, gpus: float, tasks: int) -> Measures:
-    """The measures with `tasks` more runs started on `gpus` free GPUs (fewer where negative)."""
+def shifted(measures: Measures, gpus: float, asked: float, tasks: int) -> Measures:
+    """The measures with `tasks` more runs started on `gpus` free GPUs (fewer where negative).
+
+    `asked` is what those runs had in `waiting_gpus`.
+    """
     change = {
         "gpus_allocated": gpus,
         "gpus_free": -gpus,
         "waiting_runs": -tasks,
-        "waiting_gpus": -gpus,
+        "waiting_gpus": -asked,
     }
     return {k: None if v is None else v + change.get(k, 0) for k, v in measures.items()}

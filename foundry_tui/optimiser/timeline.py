@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundry_tui.optimiser.arrays import Board, Ending, Where
+from foundry_tui.optimiser.problem import Level
 from scheduler_sim.cluster import WHOLE_MILLI, Cluster, Request
 
 Ints = NDArray[np.int64]
@@ -50,6 +51,7 @@ class Timeline:
         self.kept_for: dict[int, str] = {}
         self._board = board
         self._soonest: dict[tuple[Request, Where], _Soonest] = {}
+        self._keeps: dict[int, list[_Keep]] = {}
         self._lay_out(cluster, endings)
 
     def _lay_out(self, cluster: Cluster, endings: Sequence[Ending]) -> None:
@@ -84,6 +86,7 @@ class Timeline:
         memories = np.array([[n.memory_mib] for n in cluster.nodes])
         self._cpu = np.minimum(np.cumsum(cpu, axis=1), cpus)
         self._memory = np.minimum(np.cumsum(memory, axis=1), memories)
+        self._bare = self._gpu.copy(), self._cpu.copy(), self._memory.copy()
         self._sure_gpu, self._sure_cpu = self._gpu.copy(), self._cpu.copy()
         self._sure_memory = self._memory.copy()
 
@@ -105,9 +108,30 @@ class Timeline:
             )
             gpus = [g for _, g in fitting[: request.gpus]]
             self._take(row, slice(step, None), gpus, request)
+            self._keeps.setdefault(row, []).append(_Keep(step, tuple(gpus), request))
             if kept.at_s < self.kept_from_s[row]:
                 self.kept_from_s[row] = kept.at_s
                 self.kept_for[row] = run
+
+    def levels(self, row: int) -> tuple[Level, ...]:
+        """What a row has left for what starts now, beside the kept places and without any start.
+
+        One level now, and one at each moment from which something is kept. Between them nothing
+        is taken, so that whatever fits at the levels fits all the time.
+        """
+        keeps = self._keeps.get(row, ())
+        found = []
+        for step in sorted({0, *(keep.step for keep in keeps)}):
+            gpus, cpu, memory = (part[row, step] for part in self._bare)
+            left = gpus[: self._board.cluster.nodes[row].gpus].tolist()
+            for keep in keeps:
+                if keep.step <= step:
+                    cpu, memory = cpu - keep.request.cpu_milli, memory - keep.request.memory_mib
+                    for g in keep.gpus:
+                        left[g] -= keep.request.gpu_milli
+            from_s = float(self._at_s[row, step]) - self.now_s
+            found.append(Level(from_s, tuple(left), int(cpu), int(memory)))
+        return tuple(found)
 
     def soonest(self, request: Request, where: Where, nodes: int) -> Kept | None:
         """When and on which nodes the request can start, none of the kept places touched.
@@ -165,6 +189,15 @@ class Timeline:
         cluster.cpu_left[row] = cpu[row, 0]
         cluster.memory_left[row] = memory[row, 0]
         cluster.changes[row] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Keep:
+    """What is kept on a row from a step on."""
+
+    step: int
+    gpus: tuple[int, ...]
+    request: Request
 
 
 class _Soonest:

@@ -75,13 +75,19 @@ def checked(plan: Plan, answers: Answers) -> Plan:
     if not dropped:
         return replace(plan, moves=tuple(kept))
     after = _without(plan.after, [move for move, _ in dropped])
+    lost = [move.worth for move, _ in dropped]
+    objective = None
+    if plan.sense == "max" and plan.objective is not None:
+        objective = max(0.0, plan.objective - sum(worth or 0.0 for worth in lost))
     return replace(
         plan,
         id=plan_id(plan.estate_id, plan.generated_at, kept),
         moves=tuple(kept),
         after=after,
-        objective=after["gpus_allocated"],
-        gap=gap(after["gpus_allocated"], plan.bound),
+        objective=objective,
+        gap=gap(objective, plan.bound),
+        status="time limit" if plan.status == "optimal" else plan.status,
+        unproven=(*plan.unproven, "how good the plan is without the moves that were dropped"),
         assumptions=(
             *plan.assumptions,
             f"{len(dropped)} moves were dropped on the scheduler's word; the fragmentation that "
@@ -101,4 +107,4 @@ def _without(after: Measures, dropped: Sequence[Move]) -> Measures:
     """The measures after the plan, without the starts of the dropped moves."""
     gpus = sum(m.gpu_milli or 0 for m in dropped) / WHOLE_MILLI
     tasks = sum(int((m.precondition or {}).get("tasks") or 1) for m in dropped)
-    return {**shifted(after, -gpus, -tasks), "fragmentation_gpus": None}
+    return {**shifted(after, -gpus, -gpus, -tasks), "fragmentation_gpus": None}

@@ -30,6 +30,8 @@ def fit(board: Board, left: Cluster, demand: Demand, parts: Sequence[Part], allo
     """What the place has left, what the run takes and what stays; `left` is the state before."""
     names = [board.nodes[row].name for row, _ in parts]
     need = demand.request.gpus
+    if demand.profile is not None:
+        return f"{', '.join(names)} has {demand.instances} free MIG instances {demand.profile}"
     if not need:
         row = parts[0][0]
         cores, gib = left.cpu_left[row] / 1000, left.memory_left[row] / 1024

@@ -17,6 +17,9 @@ from foundry_tui.presenters import units
 Points = Sequence[tuple[float, float]]
 """Pairs of x and y."""
 
+Axis = Literal["step", "time", "moves"]
+"""What the first numbers of the points are."""
+
 LEAST_PLOT = 8
 """With fewer columns for the line, the numbers beside it go."""
 
@@ -41,13 +44,13 @@ def chart(
     *,
     width: int,
     height: int,
-    x: Literal["step", "time"] = "step",
+    x: Axis = "step",
     ascii_only: bool = False,
 ) -> Chart:
     """A chart in exactly `width` x `height` cells, with least, greatest and last value at its left.
 
-    `x` says what the points' first numbers are: steps, or seconds since the start. A value that is
-    no finite number takes no part in the scale, leaves a gap, and is counted in `told`.
+    `x` says what the points' first numbers are: steps, moves, or seconds since the start. A value
+    that is no finite number takes no part in the scale, leaves a gap, and is counted in `told`.
     """
     width, height = max(1, width), max(1, height)
     runs, left_out = _split(points)
@@ -134,7 +137,9 @@ def _number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
-def _place(x: float, kind: Literal["step", "time"]) -> str:
+def _place(x: float, kind: Axis) -> str:
+    if kind == "moves":
+        return f"{_step(x)} moves"
     return units.duration(x) if kind == "time" else f"step {_step(x)}"
 
 
@@ -142,7 +147,7 @@ def _step(x: float) -> str:
     return str(int(x)) if x == int(x) and abs(x) < 1e15 else _number(x)
 
 
-def _axis(span: tuple[float, float], kind: Literal["step", "time"], width: int) -> str:
+def _axis(span: tuple[float, float], kind: Axis, width: int) -> str:
     """The least and the greatest x at the two ends, and what x is between them."""
     first, last = (units.duration(x) if kind == "time" else _step(x) for x in span)
     if len(first) + len(last) + 1 > width:

@@ -41,7 +41,15 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "moves": _names(
         "id target_kind target_id action placement gpu_milli precondition inverse gain cost risk "
-        "owner why command queue displaces starts_at"
+        "owner why command queue displaces starts_at worth"
+    ),
+    "fractions": _names(
+        "run user state asked_milli effective_milli safe_milli advised_milli basis why evidence "
+        "mig_profile"
+    ),
+    "shares": _names(
+        "source milli asked_by effective_milli stranded_milli partners instead_milli "
+        "instead_effective_milli why"
     ),
     "changes": _names(
         "id status receipts act at undoes source user host items commands finished_at"

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from foundry_tui.estate.plan import Move, Plan
-from foundry_tui.estate.text import SafeText, safe
-from foundry_tui.presenters import units
+from foundry_tui.estate.text import SafeText, cells, safe
+from foundry_tui.estate.tradeoff import TradeOff
+from foundry_tui.presenters import planwaits, units
 from foundry_tui.presenters.changes import command_text
 from foundry_tui.presenters.page import Style, finish, wrap
+from foundry_tui.presenters.plancert import certificate
 from foundry_tui.presenters.table import Column, draw
 from foundry_tui.presenters.tables import placement_text
+from foundry_tui.presenters.tradeoffs import tradeoff_text
 
 MOST_MOVES = 20
 """Moves that are explained below the table, and things not proposed that are told."""
@@ -28,19 +31,38 @@ MOVES = (
     Column("OWNER", min_width=6, stretch=True),
     Column("STARTS", priority=2),
 )
+MEASURE_WORDS = {
+    "gpus_total": "GPUs",
+    "gpus_allocated": "GPUs allocated",
+    "gpus_free": "GPUs free",
+    "waiting_runs": "runs waiting",
+    "waiting_gpus": "GPUs asked for",
+    "fragmentation_gpus": "GPUs stranded",
+    "gpus_idle_allocated": "GPUs held idle",
+}
+"""A measure of a plan -> the words that show it."""
+
 MEASURES = (
     Column("MEASURE", min_width=12, stretch=True),
     Column("NOW", "right"),
     Column("AFTER", "right"),
 )
+PREDICTED = (
+    Column("MEASURE", min_width=12, stretch=True),
+    Column("WITHOUT", "right"),
+    Column("WITH", "right"),
+)
 
 
-def plan_text(plan: Plan, *, now: datetime, style: Style) -> str:
+def plan_text(
+    plan: Plan, *, now: datetime, style: Style, tradeoffs: Sequence[TradeOff] = ()
+) -> str:
     """The whole advice; gains and costs are GPU-hours."""
     width = style.width
     aged = units.age(units.since_s(plan.generated_at, now))
-    solved = f"{plan.status}, solved in {units.number(plan.solve_s)} s"
-    lines = wrap(f"Plan {plan.id}, {aged} old: {solved}{quality(plan)}", width)
+    count = f"{len(plan.moves)} move" + ("" if len(plan.moves) == 1 else "s")
+    lines = wrap(f"Plan {plan.id}, {aged} old: {count}", width)
+    lines += _pairs(certificate(plan), width)
     lines += ["", *_moves(plan.moves, style)]
     names = measures(plan)
     if names:
@@ -53,6 +75,9 @@ def plan_text(plan: Plan, *, now: datetime, style: Style) -> str:
             for name in names
         ]
         lines += ["", *draw(MEASURES, rows, style).lines]
+    lines += _prediction(plan, style)
+    if tradeoffs:
+        lines += ["", *tradeoff_text(tradeoffs, style)]
     lines += _reasons(plan.moves, style)
     if plan.not_proposed:
         lines += ["", "Not proposed"]
@@ -74,7 +99,8 @@ def measures(plan: Plan) -> list[str]:
 
 def measure_name(name: str) -> SafeText:
     """A measure's name without its unit, as words."""
-    return safe(name.removesuffix("_s").removesuffix("_pct").replace("_", " "))
+    known = MEASURE_WORDS.get(name)
+    return safe(known or name.removesuffix("_s").removesuffix("_pct").replace("_", " "))
 
 
 def measure(name: str, value: float | None) -> SafeText:
@@ -84,14 +110,28 @@ def measure(name: str, value: float | None) -> SafeText:
     return units.percent(value) if name.endswith("_pct") else units.number(value)
 
 
-def quality(plan: Plan) -> str:
-    """How far from the best that is possible the plan is, as the end of a sentence."""
-    if plan.objective is None:
-        return ""
-    reached = f"; {plan.objective_name} {units.number(plan.objective)}"
-    if plan.bound is None or plan.gap is None:
-        return f"{reached}, no bound was proven"
-    return f"{reached} of at most {units.number(plan.bound)} (gap {100 * plan.gap:.1f}%)"
+def _pairs(rows: Sequence[tuple[str, str]], width: int) -> list[str]:
+    """Names and values below each other."""
+    wide = max(cells(safe(name)) for name, _ in rows)
+    lines: list[str] = []
+    for name, value in rows:
+        head = f"  {name:<{wide}}  "
+        lines += wrap(value, width, first=head, rest=" " * len(head))
+    return lines
+
+
+def _prediction(plan: Plan, style: Style) -> list[str]:
+    """What playing the estate forward with and without the plan tells."""
+    told = plan.prediction
+    if told is None:
+        return []
+    lines = ["", *wrap(planwaits.heading(told), style.width)]
+    lines += draw(PREDICTED, planwaits.rows(told), style).lines
+    for words in (*planwaits.winners(told), *planwaits.losers(told)):
+        lines += wrap(words, style.width, first="  ", rest="    ")
+    for words in told.assumes:
+        lines += wrap(words, style.width, first="  - ", rest="    ")
+    return lines
 
 
 def _moves(moves: Sequence[Move], style: Style) -> list[str]:

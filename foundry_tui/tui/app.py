@@ -361,6 +361,11 @@ class Foundry(Finding):
     def do_report(self) -> None:
         self.go("report")
 
+    def do_fractions(self) -> None:
+        from foundry_tui.tui.screens.fractions import FractionsPlace
+
+        self.enter(FractionsPlace())
+
     def do_submit(self) -> None:
         from foundry_tui.tui.screens.submit import Submit
 

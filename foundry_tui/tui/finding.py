@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import App
 
+from foundry_tui.actions.onscreen import key_text
 from foundry_tui.actions.table import Action
 from foundry_tui.actions.views import first_start
 from foundry_tui.tui.place import Place
@@ -75,7 +76,8 @@ class Finding(App[int]):
             self.tour = Tour()
             self._redraw()
         elif place is not None:
-            place.say("the tour is on the simulated estate: `foundry --demo`, then t", "warn")
+            key = key_text(self._whole.keys.key_of("tour"))
+            place.say(f"the tour is on the simulated estate: `foundry --demo`, then {key}", "warn")
 
     def did(self, action: Action) -> bool:
         """An ability is about to be used; True when it ends the tour and is not to be done."""

@@ -95,7 +95,7 @@ class Bidding:
         stage = self._stages.stage(self.capacity - free, self.capacity)
         if stage != self._stage or self.offers is None:
             self._stage = stage
-            mix, tables = self._stages.shapes, self._stages.tables(stage)
+            mix, tables = self._stages.shapes, self._stages.tables(stage, self.capacity)
             self.offers = new_offers(self.kinds, self.slot, tables, mix.unit, self._large)
             self.form.reprice(self.books, self.offers)
         books, mix = self.books, self._stages.shapes

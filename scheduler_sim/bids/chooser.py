@@ -50,7 +50,7 @@ class Bids:
     """The policy of `bids` beside `Fgd` and `best_fit`: the node whose worth falls least.
 
     `mix` is what is expected to come. The cluster may change between two choices: what changed is
-    looked at again. A tie goes to the first node.
+    looked at again. A tie goes to the node with least GPU left, the first of those.
     """
 
     def __init__(self, cluster: Cluster, mix: Mix) -> None:
@@ -81,7 +81,7 @@ class Bids:
         kind = self._kind(request)
         offers = self._fresh()
         self._books.allowed[:] = True if allowed is None else allowed
-        node, gpu = vectors.choose(kind, self._books, offers)
+        node, gpu = vectors.choose(kind, self._books, offers, self._books.gpu_left.sum(axis=1))
         if node < 0:
             return None
         score = -int(self._books.loss[self._slot[kind], node])
@@ -130,5 +130,5 @@ class Bids:
         return self._offers
 
     def _made(self, stage: int) -> Offers:
-        tables = self._stages.tables(stage)
+        tables = self._stages.tables(stage, self._capacity)
         return new_offers(self._asked, self._slot, tables, self._stages.shapes.unit, self._large)

@@ -99,8 +99,11 @@ def _offer(rows: Ints, kind: int, slot: int, books: Books, offers: Offers) -> No
     books.spoilt[slot, rows] = books.hosted[rows] & ~hosted(left, cpu, model, offers)
 
 
-def choose(kind: int, books: Books, offers: Offers) -> tuple[int, int]:
-    """The node that loses least, and its GPU; -1 where the run fits on none."""
+def choose(kind: int, books: Books, offers: Offers, tie: Ints | None = None) -> tuple[int, int]:
+    """The node that loses least, and its GPU; -1 where the run fits on none.
+
+    Of equals the first, or with `tie` (nodes,), 0 to a million, the first with the least of it.
+    """
     slot = int(offers.slot[kind])
     stale = books.seen[slot] != books.changes if slot else np.ones(books.worth.size, dtype=np.bool_)
     rows = np.flatnonzero(stale)
@@ -113,7 +116,10 @@ def choose(kind: int, books: Books, offers: Offers) -> tuple[int, int]:
     loss, spoilt = books.loss[slot] + taken * books.scarce[books.model], books.spoilt[slot]
     for row in np.flatnonzero(books.penalty).tolist():
         loss += ((spoilt >> row) & 1) * books.penalty[row]
-    node = int(np.where(can, loss // offers.step, NOWHERE).argmin())
+    rank = loss // offers.step
+    if tie is not None:
+        rank = rank * 1_000_000 + tie
+    node = int(np.where(can, rank, NOWHERE).argmin())
     return node, int(books.gpu[slot, node])
 
 

@@ -200,6 +200,8 @@ def plan_for(
     refused: Refused | None = None,
     idle_util_pct: float = 5.0,
     idle_after_s: float = 1800.0,
+    objective: str = "start",
+    time_limit_s: float = 0.0,
 ) -> Plan:
     """Advice with the clock stopped."""
     return advise(
@@ -211,6 +213,8 @@ def plan_for(
         refused=refused or {},
         idle_util_pct=idle_util_pct,
         idle_after_s=idle_after_s,
+        objective=objective,
+        time_limit_s=time_limit_s,
         clock=lambda: 0.0,
     )
 

@@ -82,13 +82,31 @@ def test_the_measures_before_and_after_are_the_same_ones() -> None:
         "waiting_gpus": 16.0,
         "fragmentation_gpus": pytest.approx(8 / 3),
     }
-    assert (plan.objective_name, plan.objective, plan.bound) == ("GPUs allocated", 8.0, 16.0)
-    assert (plan.gap, plan.status) == (0.5, "heuristic")
 
 
-def test_the_bound_holds_where_less_is_asked_for_than_is_free() -> None:
-    plan = plan_for(estate([node("n1", 8)], [waiting("w", 3)]))
-    assert (plan.objective, plan.bound, plan.gap) == (3.0, 3.0, 0.0)
+def test_what_alone_can_start_is_proven_without_a_search() -> None:
+    plan = plan_for(_half_used())
+    # Three GPUs, of the run of the highest priority: 1 and 4 more each; v could not start.
+    assert (plan.objective_name, plan.objective, plan.bound) == (
+        "weighted GPUs started",
+        15.0,
+        15.0,
+    )
+    assert (plan.gap, plan.status, plan.sense) == (0.0, "optimal", "max")
+    assert plan.moves[0].worth == 15.0
+    assert any("kept for runs which have to wait" in words for words in plan.unproven)
+
+
+def test_with_no_time_the_plan_says_that_it_is_a_heuristic_and_how_good_at_least() -> None:
+    runs = [waiting("w", 3, priority=500), waiting("v", 2), waiting("u", 2)]
+    plan = plan_for(estate([node("n1", 4)], runs))
+    assert starts(plan) == {"w": [("n1", (0, 1, 2))]}
+    # One more GPU of weight 1 would fit, were runs divisible.
+    assert (plan.status, plan.objective, plan.bound) == ("heuristic", 15.0, 16.0)
+    assert plan.bound_kind is not None
+    assert plan.bound_kind.startswith("trivial")
+    assert plan.unproven[0] == "lab: no exact search was made: the time limit is 0 s"
+    assert any("counts 1, up to 4 more" in words for words in plan.assumptions)
 
 
 def test_the_same_snapshot_gives_the_same_plan() -> None:
@@ -103,6 +121,7 @@ def test_the_same_snapshot_gives_the_same_plan() -> None:
         now=NOW,
         idle_util_pct=5.0,
         idle_after_s=1800.0,
+        policy="fgd",
         clock=lambda: next(ticks),
     )
     assert timed.solve_s == 2.5
@@ -118,10 +137,15 @@ def test_the_number_of_moves_can_be_limited_and_the_measures_follow() -> None:
 
 
 def test_wrong_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match="policy: one of fgd, best_fit, got 'magic'"):
+    with pytest.raises(ValueError, match="policy: one of best, fgd, best_fit, got 'magic'"):
         plan_for(_half_used(), policy="magic")
     with pytest.raises(ValueError, match="limit: at least 0"):
         plan_for(_half_used(), limit=-1)
+    with pytest.raises(ValueError, match="objective: one of start, strand, disturb, got 'magic'"):
+        plan_for(_half_used(), objective="magic")
+    for seconds in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="time_limit_s: 0 or more"):
+            plan_for(_half_used(), time_limit_s=seconds)
 
 
 def test_an_empty_estate_gives_an_empty_plan() -> None:
@@ -182,7 +206,7 @@ def test_idle_gpus_are_shown_to_a_person_with_owner_and_waste() -> None:
     assert (move.gpu_milli, move.gain, move.cost) == (2000, 6.0, 6.0)
     assert (move.starts_at, move.inverse, what_if(move)) == (None, None, None)
     assert plan.before["gpus_idle_allocated"] == plan.after["gpus_idle_allocated"] == 2.0
-    assert plan.objective == 3.0
+    assert plan.objective == 0.0
 
 
 def test_what_is_not_known_is_never_called_idle() -> None:
@@ -241,12 +265,16 @@ def test_what_the_scheduler_refuses_is_not_proposed() -> None:
     assert [m.id for m in found.moves] == ["m2"]
     assert "refuses it: Requested node configuration is not available" in why_not(found, "w")
     assert found.id != plan.id
-    assert found.objective == found.after["gpus_allocated"] == 4.0
+    assert found.after["gpus_allocated"] == 4.0
+    assert plan.objective is not None
+    assert plan.moves[0].worth is not None
+    assert found.objective == pytest.approx(plan.objective - plan.moves[0].worth)
+    assert found.status != "optimal"
     assert found.after["gpus_free"] == 4.0
     assert (found.after["waiting_runs"], found.after["waiting_gpus"]) == (1.0, 2.0)
     assert found.after["fragmentation_gpus"] is None
-    assert plan.bound == 6.0
-    assert found.gap == pytest.approx(1 / 3)
+    assert found.bound == plan.bound
+    assert found.gap == pytest.approx(10 / 11, abs=0.01)
 
 
 def test_refused_nodes_are_not_proposed_again() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from foundry_tui.estate.acts import Change, Receipt, ReceiptStatus
+from foundry_tui.estate.fractions import ShareAdvice, ShareCost
 from foundry_tui.estate.gpu import GpuSlice
 from foundry_tui.estate.plan import Move, NotProposed, Plan, Target
 from foundry_tui.estate.run import ArrayPart, Placement
@@ -37,6 +38,29 @@ CONTRACT = {
     "change": "id status receipts",
 }
 
+SHARE_COST = ShareCost(
+    source="lab",
+    milli=810,
+    asked_by=4,
+    effective_milli=1000.0,
+    stranded_milli=190.0,
+    partners=((230, 1),),
+    instead_milli=770,
+    instead_effective_milli=750.00004,
+    why="it strands 0.19",
+)
+SHARE_ADVICE = ShareAdvice(
+    run="lab/21",
+    user="bob",
+    state="running",
+    asked_milli=810,
+    effective_milli=1000.0,
+    safe_milli=600,
+    advised_milli=770,
+    basis="measured",
+    why="0.60 is safe",
+    evidence=("500 samples",),
+)
 MOVE = Move(
     id="1",
     target=Target("run", "lab/21"),
@@ -203,6 +227,8 @@ def full() -> dict[str, list[records.Record]]:
         "queues": [records.queue_record(QUEUES[0])],
         "runs": [records.run_record(run)],
         "moves": [records.move_record(MOVE)],
+        "fractions": [records.advice_record(SHARE_ADVICE)],
+        "shares": [records.cost_record(SHARE_COST)],
         "changes": [
             records.journal_record(Entry(Change(id="c", act="hold", status="done", receipts=())))
         ],

@@ -59,3 +59,11 @@ def test_without_a_folder_to_keep_it_in_a_function_is_compiled_all_the_same(
 
     monkeypatch.setattr(kernels, "_NUMBA", Numba)
     assert kernels.jit(doubled)(4) == 9
+
+
+@pytest.mark.skipif(not kernels.FAST, reason="numba is not installed")
+def test_compiled_loops_are_kept_by_the_state_of_all_sources() -> None:
+    numba = pytest.importorskip("numba")
+    if "NUMBA_CACHE_DIR" not in os.environ:
+        assert str(kernels._cache_dir()) == numba.config.CACHE_DIR
+    assert len(kernels._cache_dir().name) == 16

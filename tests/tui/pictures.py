@@ -16,9 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from foundry_tui.actions.site import Options, Site
 from foundry_tui.config.model import Config
+from foundry_tui.estate.plan import Plan
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.source import SourceState
 from foundry_tui.estate.usage import Accounting, Window
@@ -91,6 +94,8 @@ PICTURES: tuple[Picture, ...] = (
     *_both("nodes", "3"),
     *_both("node", "3", "enter"),
     *_both("advice", "4"),
+    *_both("tradeoffs", "4", "t"),
+    *_both("fractions", "F"),
     *_both("reports", "5"),
     Picture(name="why-80x24", keys=("2", "slash", *"state=pending", "enter", "w")),
     Picture(name="log-80x24", keys=("2", "l")),
@@ -102,7 +107,7 @@ PICTURES: tuple[Picture, ...] = (
     Picture(name="command-80x24", keys=("2", "colon", *"ca")),
     Picture(name="help-80x24", keys=("2", "question_mark")),
     Picture(name="doctor-80x24", keys=("D",)),
-    Picture(name="tour-80x24", keys=("t",)),
+    Picture(name="tour-80x24", keys=("0",)),
     Picture(name="journal-80x24", keys=("J",)),
     Picture(name="down-80x24", change=DOWN),
     Picture(name="stale-80x24", change=STALE),
@@ -146,8 +151,25 @@ def _never(patience_s: float | None = None) -> Snapshot:
     raise AssertionError("waited for ever")
 
 
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """Advice without the exact search: how far that comes depends on how fast a host is."""
+    from foundry_tui.actions.advise import advice
+
+    def alike(*args: Any, **given: Any) -> Plan:
+        return replace(advice(*args, **{**given, "time_limit_s": 0.0}), solve_s=0.04)
+
+    with patch("foundry_tui.tui.screens.advice.advice", alike):
+        yield
+
+
 async def draw(picture: Picture) -> str:
     """The picture as SVG, without what differs from one drawing to the next."""
+    with unhurried():
+        return await _drawn(picture)
+
+
+async def _drawn(picture: Picture) -> str:
     from foundry_tui.tui.app import Foundry
 
     app = Foundry(site_of(picture), ascii_only=picture.ascii_only)

@@ -148,7 +148,7 @@ def test_who_asks_for_the_simulated_estate_is_not_held_up() -> None:
 
 def test_the_tour_goes_on_with_each_right_key_and_ends_with_escape() -> None:
     async def test(app: Foundry, pilot: Pilot[int]) -> None:
-        await pilot.press("t")
+        await pilot.press("0")
         assert told(app, "tour")[0].startswith("─ tour 1 of 5 ")
         assert told(app, "tour")[1].startswith(" Press 2 ")
         await pilot.press("T")
@@ -167,7 +167,7 @@ def test_the_tour_goes_on_with_each_right_key_and_ends_with_escape() -> None:
 def test_the_tour_is_only_where_nothing_can_happen(tmp_path: Path) -> None:
     async def test(app: Foundry, pilot: Pilot[int]) -> None:
         app.site.mode = "live"
-        await pilot.press("t")
+        await pilot.press("0")
         assert "foundry --demo" in said(app)
         assert app.tour is None
 

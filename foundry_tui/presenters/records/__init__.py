@@ -12,8 +12,14 @@ from foundry_tui.presenters.records.acts import (
     plan_record,
     preview_record,
     render_record,
+    tradeoff_record,
 )
 from foundry_tui.presenters.records.envelope import envelope
+from foundry_tui.presenters.records.fractions import (
+    advice_record,
+    cost_record,
+    fractions_record,
+)
 from foundry_tui.presenters.records.nouns import (
     Record,
     gpu_record,
@@ -27,8 +33,11 @@ from foundry_tui.presenters.records.why import why_record
 
 __all__ = [
     "Record",
+    "advice_record",
     "change_record",
+    "cost_record",
     "envelope",
+    "fractions_record",
     "gpu_record",
     "journal_record",
     "move_record",
@@ -41,5 +50,6 @@ __all__ = [
     "source_record",
     "sync_record",
     "tracked_record",
+    "tradeoff_record",
     "why_record",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Protocol
 
 from foundry_tui.estate.acts import Change, Preview, Submit, kind
 from foundry_tui.estate.plan import Move, Plan, Target
 from foundry_tui.estate.text import safe
+from foundry_tui.estate.tradeoff import TradeOff
 from foundry_tui.presenters.records.nouns import Record, placement
 
 
@@ -55,6 +57,26 @@ def plan_record(plan: Plan) -> Record:
         "assumptions": plan.assumptions,
         "not_proposed": [{"target": _target(n.target), "why": n.why} for n in plan.not_proposed],
         "objective_name": plan.objective_name,
+        "sense": plan.sense,
+        "bound_kind": plan.bound_kind,
+        "unproven": plan.unproven,
+        "prediction": None if plan.prediction is None else asdict(plan.prediction),
+    }
+
+
+def tradeoff_record(point: TradeOff) -> Record:
+    """One point of a plan's trade-offs; gain and cost are GPU-hours."""
+    return {
+        "moves": point.moves,
+        "added": point.added,
+        "gain": point.gain,
+        "cost": point.cost,
+        "net": point.net,
+        "gain_unknown": point.gain_unknown,
+        "worth": point.worth,
+        "gpus_allocated": point.gpus_allocated,
+        "owners": point.owners,
+        "stopped": point.stopped,
     }
 
 
@@ -77,6 +99,7 @@ def move_record(move: Move) -> Record:
         "queue": move.queue,
         "displaces": move.displaces,
         "starts_at": move.starts_at,
+        "worth": move.worth,
     }
 
 

@@ -1,8 +1,10 @@
-"""The screen Advice: where waiting runs should go, what it gains, and why."""
+"""The screen Advice: where waiting runs should go, how good that is, what it gains, and why."""
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from textual.app import ComposeResult
@@ -12,9 +14,17 @@ from textual.timer import Timer
 from foundry_tui.actions.advise import advice
 from foundry_tui.estate.plan import Move, Plan
 from foundry_tui.presenters import units
-from foundry_tui.presenters.plan import quality
-from foundry_tui.presenters.planpanel import measure_lines, move_lines, rest_lines
+from foundry_tui.presenters.plannodes import node_lines, touched
+from foundry_tui.presenters.planpanel import (
+    certificate_lines,
+    measure_lines,
+    move_lines,
+    rest_lines,
+    strip_lines,
+)
 from foundry_tui.presenters.rows.moves import MOVE_ROWS
+from foundry_tui.presenters.toned import Line
+from foundry_tui.tui.bars import Bar
 from foundry_tui.tui.feed import Seen
 from foundry_tui.tui.grid.messages import Entered
 from foundry_tui.tui.grid.table import GridTable
@@ -22,22 +32,30 @@ from foundry_tui.tui.screens.listing import Listing
 from foundry_tui.tui.screens.panel import Panel
 from foundry_tui.tui.widgets.lines import Lines
 
+STALE_S = 300.0
+"""From this age on a plan is called old: runs have started and ended since."""
+
 
 class Advice(Listing):
     """The optimiser's plan. It is made for one reading of the estate, and `r` makes it anew."""
 
     DEFAULT_CSS = """
+    Advice .strip { display: none; }
+    Advice.planned .strip { display: block; }
+    Advice.full .strip, Advice.small .strip { display: none; }
     Advice #upper { height: 1fr; }
-    Advice #measured { width: 31; }
+    Advice #beside { width: 33; }
     Advice #lower { height: 1fr; }
-    Advice #rest { display: none; }
+    Advice #rest, Advice #nodes, Advice #proof { display: none; }
     Advice.wide #rest { display: block; }
-    Advice.small #lower, Advice.small #measured { display: none; }
-    Advice.full #measured { width: 44; }
+    Advice.full #nodes, Advice.full #proof { display: block; }
+    Advice.full #nodes { width: 54; }
+    Advice.small #lower, Advice.small #beside { display: none; }
+    Advice.full #beside { width: 66; }
     """
     crumb = "Advice"
     about = "Where waiting runs should go and what is held unused, with the gain and the reason."
-    hints = ("open", "refresh", "filter", "sort", "copy", "export", "next_panel", "zoom")
+    hints = ("open", "tradeoffs", "refresh", "filter", "sort", "copy", "export", "next_panel")
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,14 +65,22 @@ class Advice(Listing):
         self._said = ""
         self._failed = ""
         self._ticking: Timer | None = None
+        self._stop = threading.Event()
 
     def panels(self) -> ComposeResult:
         with Vertical():
+            for _ in range(2):
+                bar = Bar()
+                bar.add_class("strip")
+                yield bar
             with Horizontal(id="upper"):
                 yield self.panel_of(MOVE_ROWS)
-                yield Panel(Lines(id="measures"), id="measured")
+                with Vertical(id="beside"):
+                    yield Panel(Lines(id="certificate"), id="proof")
+                    yield Panel(Lines(id="measures"), id="measured")
             with Horizontal(id="lower"):
                 yield Panel(Lines(id="reason"), id="why")
+                yield Panel(Lines(id="places"), id="nodes")
                 yield Panel(Lines(id="others"), id="rest")
 
     def fill(self, seen: Seen) -> None:
@@ -67,16 +93,34 @@ class Advice(Listing):
         if (seen := self.foundry.seen) is not None and self._asked_at is None:
             self._solve(seen)
 
+    def do_tradeoffs(self) -> None:
+        """Gain against number of moves, of the plan that is shown."""
+        from foundry_tui.tui.screens.tradeoffs import TradeOffs
+
+        if (plan := self._plan) is None:
+            self.say("there is no plan yet whose moves could be weighed", "warn")
+        else:
+            self.foundry.enter(TradeOffs(plan))
+
     def _solve(self, seen: Seen) -> None:
         self._asked_at, self._said, self._failed = time.monotonic(), "solving", ""
         self._ticking = self.set_interval(1.0, self.retell)
-        site = self.foundry.site
+        site, stop = self.foundry.site, threading.Event()
+        self._stop = stop
 
         def told(words: str) -> None:
             self._said = words
 
         def solve() -> Plan:
-            return advice(site, seen.snapshot, policy="fgd", limit=None, check=True, progress=told)
+            return advice(
+                site,
+                seen.snapshot,
+                policy="best",
+                limit=None,
+                check=True,
+                progress=told,
+                cancelled=stop.is_set,
+            )
 
         def then(plan: Plan) -> None:
             self._end()
@@ -90,6 +134,17 @@ class Advice(Listing):
             self.retell()
 
         self.foundry.work_on("advice", solve, then, failed)
+
+    def do_back(self) -> None:
+        """While a search is on: end it, and show the best that it has found."""
+        if self._asked_at is None or self._stop.is_set() or self.table.state.filter_text:
+            super().do_back()
+        else:
+            self._stop.set()
+            self.say("the search is ended; the best so far comes")
+
+    def on_unmount(self) -> None:
+        self._stop.set()
 
     def _end(self) -> None:
         self._asked_at = None
@@ -109,34 +164,56 @@ class Advice(Listing):
         if plan is None:
             head.head("Plan", (f" · {working or 'none'}", "warn" if working else "bad"))
             return
-        aged = units.age(units.since_s(plan.generated_at, seen.now))
-        told = f" · {working}" if working else f" · {aged} old"
-        head.head(
-            f"Plan {plan.id[:6]}",
-            (f" · {len(plan.moves)} moves{quality(plan)}", "dim"),
-            (told, "warn" if working else "dim"),
-        )
+        head.head(f"Plan {plan.id[:6]}", (f" · {len(plan.moves)} moves", "dim"), self._aged(plan))
+        lines = strip_lines(plan, self.size.width)
+        for bar, line in zip(self.query(".strip").results(Bar), lines, strict=True):
+            bar.put(line)
+
+    def _aged(self, plan: Plan) -> tuple[str, str]:
+        """What is under way or went wrong, else how old the plan is; an old one says what to do."""
+        if working := self._working():
+            return f" · {working}", "warn"
+        if self._failed:
+            return f" · not made anew: {self._failed}", "bad"
+        seen = self.foundry.seen
+        old_s = units.since_s(plan.generated_at, seen.now) if seen is not None else None
+        if old_s is not None and old_s > STALE_S:
+            return f" · {units.age(old_s)} old, r makes it anew", "warn"
+        return f" · {units.age(old_s)} old", "dim"
 
     def empty(self, table: GridTable[Any], seen: Seen) -> tuple[str, ...]:
         if (plan := self._plan) is None:
-            return (self._working() or f"No plan: {self._failed}; r tries again.",)
+            if working := self._working():
+                return (working, "esc ends the search: the best so far is shown then.")
+            return (f"No plan: {self._failed}; r tries again.",)
         if plan.moves:
             return super().empty(table, seen)
+        looked = len(plan.not_proposed)
+        left = f"{looked} were looked at and left as they are" if looked != 1 else "One was left"
         return (
             "Nothing to move: no change was found that gains anything.",
-            f"{len(plan.not_proposed)} runs were looked at; the reasons stand below.",
+            f"{left}; the reason stands below." if looked else "No run waits, no GPU is held idle.",
         )
 
     def draw_beside(self, seen: Seen) -> None:
         if (plan := self._plan) is None:
             return
-        measured = self.query_one("#measures", Lines)
+        self.set_class(True, "planned")
+        proof, measured = self.query_one("#certificate", Lines), self.query_one("#measures", Lines)
+        self.query_one("#proof", Panel).head("Certificate")
+        proof.put(certificate_lines(plan, max(20, proof.size.width - 1)))
         self.query_one("#measured", Panel).head("If you apply them")
         measured.put(measure_lines(plan, max(20, measured.size.width - 1)))
         why, reason = self.query_one("#why", Panel), self.query_one("#reason", Lines)
         move = self.table.cursor
         width = max(20, reason.size.width - 1)
-        lines = move_lines(move, plan, width) if move is not None else []
+        lines: list[Line] = []
+        if move is not None:
+            shown = () if self.has_class("full") else (move,)
+            lines = self._touched(shown, width) + move_lines(move, plan, width)
+        self.query_one("#nodes", Panel).head("Nodes now → after" if plan.moves else "Nodes")
+        places = self.query_one("#places", Lines)
+        places.put(self._touched(plan.moves, max(20, places.size.width - 1)))
         why.head(f"Why {move.id}" if move is not None else "Why not")
         rest = rest_lines(plan, width)
         if self.has_class("wide"):
@@ -146,6 +223,13 @@ class Advice(Listing):
         else:
             lines = [*lines, *([[]] if lines else []), *rest]
         reason.put(lines)
+
+    def _touched(self, moves: Sequence[Move], width: int) -> list[Line]:
+        """The nodes on which these moves start something, before and after."""
+        if (made_for := self._made_for) is None:
+            return []
+        found = touched(made_for.snapshot, moves)
+        return node_lines(found, width, ascii_only=self.foundry.ascii_only)
 
     def on_grid_table_entered(self, event: Entered) -> None:
         event.stop()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from foundry_tui.estate.text import safe
-from foundry_tui.presenters.braille import Points, chart
+from foundry_tui.presenters.braille import Axis, Points, chart
 from foundry_tui.tui.widgets.lines import Lines, Parts
 
 
@@ -19,9 +18,9 @@ class Curve(Lines, can_focus=False):
         super().__init__(id=id, classes=classes)
         self._title = ""
         self._points: Points = ()
-        self._x: Literal["step", "time"] = "step"
+        self._x: Axis = "step"
 
-    def show(self, title: str, points: Points, x: Literal["step", "time"] = "step") -> None:
+    def show(self, title: str, points: Points, x: Axis = "step") -> None:
         """Draw a series; `x` says what the points' first numbers are."""
         self._title, self._points, self._x = title, points, x
         self._draw()

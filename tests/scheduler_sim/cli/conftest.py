@@ -1,0 +1,13 @@
+"""The command under test."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scheduler_sim.cli.data import Command
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Command:
+    """`scheduler-sim`, called in this process."""
+    return Command(capfd)
