@@ -24,8 +24,11 @@ from scheduler_sim.bids.stages import LAST, Stages
 from scheduler_sim.bids.state import Books, Offers, new_books, new_offers, slots_of
 from scheduler_sim.cluster import WHOLE_MILLI, Request
 
-EVERY = 200
+EVERY = 50
 """Arrivals after which the prices of hosts are worked out again."""
+
+MANY_KINDS, COARSE_MILLI = 500, 10
+"""With more kinds of pod than this, shares of the mix are taken in steps of so many thousandths."""
 
 FIRST_LOOK = 50
 """Arrivals after which an unknown mix is looked at for the first time; then at each doubling."""
@@ -113,9 +116,7 @@ class Bidding:
         """Learn the mix from what has come so far."""
         self._next_look *= 2
         seen = np.bincount(self.arrivals[: self.done], minlength=len(self.trace.kinds))
-        known = zip(self.trace.kinds, seen.tolist(), strict=True)
-        mix = shapes(known, model_names(self.trace))
-        self._stages = Stages(mix, compiled=kernels.FAST)
+        self._stages = _stages(self.trace, seen.tolist())
         self._large = large(self._stages.shapes)
         self._confined = confined(self._stages.shapes)
         self.books = _with_large(self.books, self._large.gpus.size)
@@ -143,7 +144,12 @@ def _with_large(books: Books, count: int) -> Books:
 def _known(trace: Trace) -> Stages:
     """The mix of the trace, as it is known before the first arrival."""
     counts = np.bincount(trace.kind_of, minlength=len(trace.kinds)).tolist()
-    mix = shapes(zip(trace.kinds, counts, strict=True), model_names(trace))
+    return _stages(trace, counts)
+
+
+def _stages(trace: Trace, counts: list[int]) -> Stages:
+    grain = COARSE_MILLI if len(trace.kinds) > MANY_KINDS else 1
+    mix = shapes(zip(trace.kinds, counts, strict=True), model_names(trace), grain)
     return Stages(mix, compiled=kernels.FAST)
 
 

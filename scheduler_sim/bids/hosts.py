@@ -4,7 +4,7 @@ A run of several GPUs needs a node with so many of them free. While there are pl
 less is worth nothing; when fewer are left than such runs are expected, the last one is worth the
 whole run. Between the two, the value of keeping a host is the value of the run times the
 probability that it is needed (Littlewood's rule of seats kept for late passengers, 1972). The
-number of runs that come is taken to be within two standard deviations of its mean, evenly, so that
+number of runs that come is taken to be within four standard deviations of its mean, evenly, so that
 the probability is a line in integers (`scarce.line`).
 """
 
@@ -73,6 +73,6 @@ def penalties(kinds: Large, shapes: Shapes, hosts: Ints, runs: int) -> Ints:
     found = np.zeros(kinds.gpus.size, dtype=np.int64)
     for row, demand in enumerate(kinds.demand.tolist()):
         mean = 1000 * runs * demand // shapes.total
-        needed = line(mean, 2 * isqrt(1000 * mean), 1000 * int(hosts[row]))
+        needed = line(mean, 4 * isqrt(1000 * mean), 1000 * int(hosts[row]))
         found[row] = int(kinds.price[row]) * needed // CERTAIN
     return found

@@ -4,7 +4,7 @@ Runs that accept few models have nowhere else to go. For a set M of models, the 
 it is what will come of the runs that accept no other model; where that is more than M has left, a
 GPU of M given to a run that could go elsewhere is a GPU that one of them lacks (Hall's condition:
 all can be served if and only if no set is short). The price of a model is the largest probability,
-over the sets it is in, that the set is short, by the same line as in `hosts`, times `PRICE`.
+over the sets it is in, that the set is short, evenly within two standard deviations, times `PRICE`.
 """
 
 from __future__ import annotations

@@ -14,6 +14,10 @@ from scheduler_sim.cluster import WHOLE_MILLI, Request
 Ints = NDArray[np.int64]
 
 
+MOST = 1000
+"""Shapes that are told apart: the most frequent ones stand for the mix."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Shapes:
     """Requests without their memory, and how often each was seen; rows in a fixed order.
@@ -47,7 +51,7 @@ def shapes(
     """The shapes of these requests, each with how often it was seen, for a cluster of `models`.
 
     Shares are rounded up to multiples of `grain` thousandths: the coarser, the sooner worth is
-    worked out.
+    worked out. Of more than `MOST` shapes the most frequent are taken.
 
     Raises:
         ValueError: nothing was seen, or a count is below 0.
@@ -66,7 +70,7 @@ def shapes(
         seen[shape] = seen.get(shape, 0) + count
     if not seen:
         raise ValueError("requests: none were seen, so no mix is known")
-    rows = sorted(seen)
+    rows = sorted(sorted(seen, key=lambda shape: (-seen[shape], shape))[:MOST])
     return Shapes(
         gpus=np.array([r[0] for r in rows], dtype=np.int64),
         milli=np.array([r[1] for r in rows], dtype=np.int64),

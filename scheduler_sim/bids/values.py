@@ -1,6 +1,6 @@
 """What one run of each shape is worth: the price that the others pay for it.
 
-A share of a GPU is worth at least itself, and as much as the whole GPU loses by it: 0.81 of one
+A share of a GPU is worth itself, and it is worth as much as the whole GPU loses by it: 0.81 of one
 takes all of it where nothing fits in the other 0.19. The second is
 
     v(i) = U(1) - U(1 - m(i)),  scaled so that a whole free GPU is worth 1,
