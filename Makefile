@@ -7,7 +7,7 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install
 
-.PHONY: install run test lint bench bench-terminal bench-kube docs clean
+.PHONY: install run test lint bench bench-terminal bench-kube bench-placement docs pictures clean
 
 install: $(CORE)
 	@:
@@ -35,6 +35,10 @@ bench-terminal: $(DEV)
 # make bench-kube ARGS="--live"
 bench-kube: $(DEV)
 	@$(BIN)/python -m benchmarks.kube $(ARGS)
+
+# make bench-placement TRACES=folder ARGS="--seeds 42-44"
+bench-placement: $(DEV)
+	@$(BIN)/python -m benchmarks.placement $(TRACES) $(ARGS)
 
 docs: $(CORE)
 	@$(BIN)/python -m foundry_tui.cli.docs
