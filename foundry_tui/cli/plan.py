@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,6 +60,7 @@ def advise(
     no_check: bool,
     target: Path | None,
 ) -> int:
+    _finite("--time-limit", time_limit)
     snapshot = context.site.whole()
     told(snapshot)
     plan = advice(
@@ -116,6 +118,8 @@ def fractions(
     memory_util: float | None,
     device: float | None,
 ) -> int:
+    _finite("--memory", memory, GIB)
+    _finite("--device", device, GIB)
     assumed = None
     if gpu_util is not None and memory is not None:
         assumed = Assumed(
@@ -143,6 +147,16 @@ def fractions(
         now = snapshot.generated_at
         output.emit(fractions_text(found, now=now, style=style(context)))
     return age_code(snapshot)
+
+
+def _finite(name: str, value: float | None, unit: int = 1) -> None:
+    """Refuse what passes for a number above 0 and is none: nan, inf, or infinite in its unit.
+
+    Raises:
+        WrongUse: names the option.
+    """
+    if value is not None and not math.isfinite(value * unit):
+        raise WrongUse(f"{name} {value:g}: give a finite number")
 
 
 def _moment(text: str, name: str, now: datetime) -> datetime:

@@ -85,7 +85,10 @@ def _unproven(looks: Mapping[str, Look], *, cut: bool) -> list[str]:
 
 def step(found: Found, goal: Goal) -> str:
     """One step of the search, for whoever waits for it."""
-    after = f"after {found.searches} exact searches, on up to {found.places} nodes"
+    searches = "1 exact search" if found.searches == 1 else f"{found.searches} exact searches"
+    after = f"after {searches}, on up to {found.places} nodes"
+    if not found.searches:
+        after = "before the first exact search"
     if goal.by_fragmentation:
         return after
     most = "" if found.bound is None else f" of at most {found.bound / WHOLE_MILLI:.2f}"

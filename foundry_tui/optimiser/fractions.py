@@ -92,11 +92,15 @@ def only(found: Fractions, shares: Sequence[int], runs: Collection[str]) -> Frac
     return replace(found, costs=costs, runs=advice, notes=(*found.notes, *notes))
 
 
+MANY = 1000
+"""Runs like it that each run stands for, where prices follow from the mix."""
+
+
 def tariffs(runs: Iterable[Run]) -> dict[str, Tariff]:
     """By source what room on its GPUs is worth, from the shares that its live runs ask for.
 
-    A whole GPU counts as asked for everywhere: else two quarters would be all that a GPU can be
-    worth, and a third one would cost nothing.
+    What counts is the mix, so each run stands for `MANY` like it: of two quarters alone a GPU could
+    not be filled, and a third one would cost nothing.
     """
     from scheduler_sim.fractions.partners import tariff
 
@@ -104,8 +108,10 @@ def tariffs(runs: Iterable[Run]) -> dict[str, Tariff]:
     for run in runs:
         milli = _share(run)
         if milli is not None:
-            wanted.setdefault(run.source, Counter())[milli] += run.count * run.request.gpu_count
-    return {source: tariff({**shares, WHOLE_MILLI: 1}) for source, shares in wanted.items()}
+            wanted.setdefault(run.source, Counter())[milli] += (
+                MANY * run.count * run.request.gpu_count
+            )
+    return {source: tariff(shares) for source, shares in wanted.items()}
 
 
 def cost(here: Tariff, source: str, milli: int, asked_by: int) -> ShareCost:

@@ -105,7 +105,9 @@ def refine(
     except _Cancelled:
         found.ended = "the exact search was cancelled"
     except TimedOut:
-        found.ended = f"the exact search was ended at its time limit of {time_limit_s:g} s"
+        found.ended = (
+            f"the exact search was ended at its time limit of {round(time_limit_s, 2):g} s"
+        )
     except (ProcessError, msgspec.MsgspecError) as error:
         found.ended = f"the exact search gave no usable answer ({error})"
     else:
@@ -114,7 +116,9 @@ def refine(
         elif found.bound is not None and found.bound - found.objective <= CLOSE * abs(found.bound):
             found.ended = f"the exact search stopped at a gap of less than {100 * CLOSE:g} %"
         elif not proven:
-            found.ended = f"the exact search had no more time: its limit is {time_limit_s:g} s"
+            found.ended = (
+                f"the exact search had no more time: its limit is {round(time_limit_s, 2):g} s"
+            )
     if proven:
         found.ended, found.bound = None, float(found.objective)
     return found

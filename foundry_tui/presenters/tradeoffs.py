@@ -109,6 +109,10 @@ def tradeoff_text(points: Sequence[TradeOff], style: Style) -> list[str]:
     chosen = _chosen(points[1:])
     lines = ["Gain against number of moves (GPU-hours)"]
     lines += draw(POINTS, [point_cells(point) for point in chosen], style).lines
+    if len(chosen) < len(points) - 1:
+        count = f"{len(chosen)} of {len(points) - 1} points"
+        words = f"shown are {count} (--json has all); ADDS tells the last step to each"
+        lines += wrap(words, style.width)
     for sentence in told(points):
         lines += wrap(sentence, style.width)
     return lines

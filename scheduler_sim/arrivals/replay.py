@@ -11,6 +11,7 @@ from scheduler_sim.arrivals.decisions import REFUSED, Decisions, Move
 from scheduler_sim.arrivals.ledger import check
 from scheduler_sim.arrivals.metrics import Curve, curve, metrics
 from scheduler_sim.arrivals.rules import NAMES
+from scheduler_sim.arrivals.stranding import stranding, typical_pods
 from scheduler_sim.arrivals.stream import INFLATE, Stream, stream
 from scheduler_sim.arrivals.trace import Trace
 from scheduler_sim.cluster import NodeSpec, Request
@@ -82,11 +83,12 @@ def replay(
 
     Raises:
         ValueError: no such policy, it cannot move pods, or `inflate` is not a positive number.
-        TraceError: no pod asks for a GPU.
+        TraceError: no pod asks for a GPU, or there are too many kinds of pod to be measured.
     """
     decide = policy(policy_name, migrations)
-    _compile(policy_name.lower())
+    stranding(trace, typical_pods(trace))  # what cannot be measured is refused before the work
     arrivals = stream(trace, seed, inflate)
+    _compile(policy_name.lower())
     start = time.process_time()
     decisions = decide(trace, arrivals)
     cpu_s = time.process_time() - start

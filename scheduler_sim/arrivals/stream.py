@@ -20,6 +20,9 @@ from scheduler_sim.arrivals.trace import Trace, TraceError
 INFLATE = 1.3
 """Requested GPUs over those of the cluster in the published experiment."""
 
+MOST_ARRIVALS = 5_000_000
+"""A list that would be longer fills the memory; the published traces make some ten thousand."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
@@ -49,7 +52,7 @@ def stream(trace: Trace, seed: int, inflate: float = INFLATE) -> Stream:
 
     Raises:
         ValueError: `inflate` is not a positive number.
-        TraceError: no pod asks for a GPU, so that drawing pods would never end.
+        TraceError: no pod asks for a GPU, or so few that drawing pods would hardly ever end.
     """
     if not 0 < inflate < float("inf"):
         raise ValueError(f"inflate: must be a positive number, got {inflate}")
@@ -60,6 +63,12 @@ def stream(trace: Trace, seed: int, inflate: float = INFLATE) -> Stream:
     target = int(Fraction(str(inflate)) * trace.capacity_milli)
     generator = random.Random(seed)
     kind_of = trace.kind_of.tolist()
+    expected = target * len(kind_of) // sum(milli[kind] for kind in kind_of)
+    if expected > MOST_ARRIVALS:
+        raise TraceError(
+            f"num_gpu, gpu_milli: {len(kind_of)} pods ask for so little GPU that about {expected} "
+            f"arrivals would be drawn; at most {MOST_ARRIVALS} are possible"
+        )
     pods = _shuffled(len(trace.pods), generator)
     rank = _shuffled(len(trace.nodes), generator)
     asked = sum(milli[kind_of[pod]] for pod in pods)

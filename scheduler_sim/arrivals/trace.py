@@ -25,6 +25,9 @@ from scheduler_sim.cluster import WHOLE_MILLI, NodeSpec, Request
 MOST_GPUS = 16
 """Most GPUs a node may have: which of them a pod got is kept in 16 bits."""
 
+LONGEST_LINE = 1 << 20
+"""Characters; a longer line is no row of a list, and could fill the memory."""
+
 MOST = 1_000_000_000
 """Largest amount in a file (a million cores, a pebibyte): products of two stay within 64 bits."""
 
@@ -87,7 +90,7 @@ def read_trace(nodes: Path | str, pods: Path | str) -> Trace:
     asked = [(line.text("name"), _request(line)) for line in _lines(pods, _POD_COLUMNS)]
     stem = pods.name.removesuffix(".gz").removesuffix(".csv")
     try:
-        return Trace.of(stem.removeprefix("openb_pod_list_"), specs, asked)
+        return Trace.of(_shown(stem.removeprefix("openb_pod_list_")), specs, asked)
     except TraceError as error:
         raise TraceError(f"{nodes} with {pods}: {error}") from None
 
@@ -159,7 +162,7 @@ def _lines(path: Path, columns: Sequence[str]) -> Iterator[_Line]:
     """The rows below the heading; names of the first column must be unique."""
     try:
         with _opened(path) as file:
-            rows = csv.reader(file, strict=True)
+            rows = csv.reader(_bounded(path, file), strict=True)
             heading = [cell.strip() for cell in next(rows, [])]
             for column in columns:
                 if heading.count(column) != 1:
@@ -177,13 +180,30 @@ def _lines(path: Path, columns: Sequence[str]) -> Iterator[_Line]:
                 seen[name] = rows.line_num
                 yield line
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise TraceError(f"{path}: cannot be read: {error}") from None
+        what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TraceError(f"{path}: cannot be read: {what}") from None
+
+
+def _bounded(path: Path, file: TextIO) -> Iterator[str]:
+    number = 0
+    while line := file.readline(LONGEST_LINE):
+        number += 1
+        if len(line) == LONGEST_LINE and not line.endswith("\n"):
+            raise TraceError(f"{path}, line {number}: is longer than {LONGEST_LINE} characters")
+        yield line
 
 
 def _opened(path: Path) -> TextIO:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise TraceError(f"{path}: a pipe or a device, which cannot be read twice; save it first")
     if path.name.endswith(".gz"):
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
+
+
+def _shown(name: str) -> str:
+    """A name without control and bidirectional characters: tables and CSV repeat it."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def _normal(request: Request) -> Request:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
 
 import click
 
 from scheduler_sim.cli.errors import FAILED, WRONG_USE, SimError
-from scheduler_sim.cli.output import narrate
+from scheduler_sim.cli.output import narrate, visible
 
 COMMANDS = {
     "replay": "A trace through one policy, over several seeds.",
@@ -85,7 +86,10 @@ def run(args: list[str]) -> int:
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.UsageError as error:
-        error.show(sys.stderr)
+        told = io.StringIO()
+        error.show(told)
+        # What was typed may have control characters, and click repeats some of it as it is.
+        sys.stderr.write("\n".join(map(visible, told.getvalue().splitlines())) + "\n")
         return WRONG_USE
     except click.ClickException as error:
         narrate(error.format_message())

@@ -79,9 +79,11 @@ def _words(found: dict[str, Any]) -> str:
         how = asked if found["prefix"] else "free to refuse any pod"
         lines.append(f"at most {found['bound_pct']:.2f} % of all GPUs can be allocated, {how}")
     if found["feasible"] is None:
-        lines.append(f"time ended before it was known whether {asked} is possible")
-    if not found["proven"] and found["gap_pct"] is not None:
-        lines.append(f"time ended first: the bound may lie {found['gap_pct']:.2f} points too high")
+        lines.append(f"time ended before it was known whether {asked} can be")
+    if not found["proven"] and found["bound_pct"] is not None:
+        gap = found["gap_pct"]
+        far = f"{gap:.2f} points" if gap is not None else "any number of points"
+        lines.append(f"time ended first: the bound may lie {far} too high")
     if found["unplaceable_kinds"]:
         lines.append(f"{found['unplaceable_kinds']} kinds of pod fit on no node; none was forced")
     lines.append(f"{found['cpu_s']:.1f} s CPU")

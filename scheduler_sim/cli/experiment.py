@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler_sim.arrivals import replay as experiment
+from scheduler_sim.arrivals.stranding import stranding, typical_pods
 from scheduler_sim.arrivals.stream import stream
 from scheduler_sim.arrivals.trace import Trace, read_trace
 from scheduler_sim.cli.cells import Cell, Measured, Value
@@ -97,6 +98,7 @@ def _lowered_trace(
     from scheduler_sim.fractions.cuts import apply, cuts, trace_shares
 
     trace = load(nodes, pods)
+    stranding(trace, typical_pods(trace))  # what cannot be measured is refused before the work
     made = cuts(trace_shares(trace), max_cut)
     return tuple((cut.old_milli, cut.new_milli) for cut in made), apply(trace, made)
 

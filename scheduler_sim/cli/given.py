@@ -73,7 +73,7 @@ def number(low: float, high: float, why: str, *, above: bool = False) -> Callabl
 
     def convert(text: str) -> float:
         try:
-            value = float(text)
+            value = float("" if "_" in text else text)
         except ValueError:
             raise click.BadParameter(f"{text!r} is not a number; {why}") from None
         # NaN is below nothing and within nothing

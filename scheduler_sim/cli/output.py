@@ -48,12 +48,14 @@ def emit(text: str) -> None:
 
 
 def as_json(payload: Mapping[str, Any]) -> str:
-    """One JSON object; what is not known is null, and NaN is refused.
+    """One JSON object in ASCII; what is not known is null, and NaN is refused.
+
+    Names of files may have characters that a terminal obeys; JSON spells them out.
 
     Raises:
         ValueError: a number that JSON does not have.
     """
-    return json.dumps(payload, allow_nan=False, ensure_ascii=False)
+    return json.dumps(payload, allow_nan=False)
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], header: bool = True) -> str:
@@ -98,13 +100,15 @@ def writable(target: Path, option: str) -> None:
     """Check before long work that a file could be written at its end.
 
     Raises:
-        SimError: the folder is not there or cannot be written, or the target is a folder.
+        SimError: the folder is not there or cannot be written, or the target is no file.
     """
     from scheduler_sim.cli.errors import SimError
 
     folder = target.parent
     if target.is_dir():
         why = "it is a folder; name a file in it"
+    elif target.exists() and not target.is_file():
+        why = "it is a pipe or a device, which cannot be replaced; name a file"
     elif not folder.is_dir():
         why = f"there is no folder {folder}; make it, or name another"
     elif not os.access(folder, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
@@ -115,11 +119,12 @@ def writable(target: Path, option: str) -> None:
 
 
 def write_whole(target: Path, text: str) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all; a link stays, and the file it names is written.
 
     Raises:
         OSError: the folder cannot be written, or is full; the old file is then still there.
     """
+    target = target.resolve()
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     except OSError as error:

@@ -103,6 +103,11 @@ def queue(
     want_csv: bool,
 ) -> None:
     given.check_form(want_json, want_csv)
+    if "conservative" in disciplines and "best" in placements:
+        raise click.UsageError(
+            "--placement best asks the policy at each start, and --discipline conservative plans "
+            "ahead; play them in two commands"
+        )
     from scheduler_sim.cli.playing import Play
 
     plays = [

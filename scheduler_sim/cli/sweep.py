@@ -170,7 +170,10 @@ def _print(nodes: Path, pods: Path) -> str:
     digest = hashlib.sha256()
     for option, path in (("--nodes", nodes), ("--pods", pods)):
         try:
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            if path.exists() and not (path.is_file() or path.is_dir()):
+                raise SimError(f"{option} {path}: a pipe or a device; save it to a file first")
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
             raise SimError(
                 f"{option} {path}: {error.strerror}; name a list that is there"

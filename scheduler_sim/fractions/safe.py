@@ -184,7 +184,8 @@ def _holes(histogram: Histogram | None) -> str | None:
     if histogram is None:
         return "utilisation was not measured"
     if histogram.seen < MIN_SAMPLES:
-        return f"{histogram.seen} samples of utilisation, {MIN_SAMPLES} are needed"
+        noun = "sample" if histogram.seen == 1 else "samples"
+        return f"{histogram.seen} {noun} of utilisation, {MIN_SAMPLES} are needed"
     if histogram.coverage < MIN_COVERAGE:
         return (
             f"{_missing_pct(histogram)} of the samples of utilisation are missing, at most "

@@ -27,6 +27,10 @@ def opened(path: Path) -> Iterator[TextIO]:
     Raises:
         HistoryError: it cannot be opened or read to its end, also while the caller reads it.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise HistoryError(
+            f"{path.name}: a pipe or a device, which cannot be read twice; save it to a file first"
+        )
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == _GZIP

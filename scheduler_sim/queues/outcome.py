@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler_sim.cluster import NodeSpec
-from scheduler_sim.queues.jobs import Int32s, Int64s, Jobs
+from scheduler_sim.queues.jobs import LAST_S, Int32s, Int64s, Jobs
 from scheduler_sim.queues.state import (
     DONE,
     FAILED,
@@ -38,7 +38,7 @@ class Fault:
     `requeue` is False. A gang loses all its nodes with one.
 
     Raises:
-        ValueError: it would be back before it is gone.
+        ValueError: it would be back before it is gone, or a time is no whole second.
     """
 
     at_s: int
@@ -47,6 +47,10 @@ class Fault:
     requeue: bool = True
 
     def __post_init__(self) -> None:
+        for field, at_s in (("at_s", self.at_s), ("back_s", self.back_s)):
+            # NaN is not below anything, and infinity is no second of a simulation
+            if at_s is not None and not (abs(at_s) <= LAST_S and at_s == int(at_s)):
+                raise ValueError(f"{field}: {self.node}: a whole second is needed, got {at_s}")
         if self.back_s is not None and self.back_s <= self.at_s:
             raise ValueError(f"back_s: {self.node} is gone at {self.at_s}, back at {self.back_s}")
 

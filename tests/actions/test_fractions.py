@@ -101,3 +101,22 @@ def test_advice_carries_its_trade_offs_and_its_proof(saved: str, tmp_path: Path)
     assert {i for p in points for i in p["added"]} == {m["id"] for m in plan["moves"]}
     assert plan["unproven"]
     assert plan["sense"] in ("max", "min")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("advise", "--time-limit", "nan"),
+        ("advise", "--time-limit", "inf"),
+        ("fractions", "--gpu-util", "30", "--memory", "nan"),
+        ("fractions", "--gpu-util", "30", "--memory", "1e300"),
+        ("fractions", "--gpu-util", "30", "--memory", "3", "--device", "inf"),
+    ],
+)
+def test_numbers_that_are_none_are_wrong_use(
+    words: tuple[str, ...], saved: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--estate", saved, *words]) == 2
+    told = capsys.readouterr().err
+    assert words[-2] in told
+    assert "give a finite number" in told

@@ -17,8 +17,10 @@ from foundry_tui.estate.run import ArrayPart
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.optimiser.advise import POLICIES, advise
 from foundry_tui.optimiser.arrays import build, sift
+from foundry_tui.optimiser.certificate import step
 from foundry_tui.optimiser.demand import per_node
 from foundry_tui.optimiser.exact import Line
+from foundry_tui.optimiser.goal import GOALS
 from foundry_tui.optimiser.problem import worth
 from foundry_tui.optimiser.refine import Found, refine
 from foundry_tui.process import NotFound
@@ -190,6 +192,9 @@ def test_the_search_ends_when_it_is_cancelled_and_at_its_time_limit() -> None:
     short = refine(problem, (), time_limit_s=0.05)
     assert short.ended is not None
     assert "time limit of 0.05 s" in short.ended
+    third = refine(problem, (), time_limit_s=0.2 / 3)
+    assert third.ended is not None
+    assert third.ended.endswith("0.07 s")
 
 
 def test_what_the_worker_said_before_its_end_holds() -> None:
@@ -426,3 +431,16 @@ def test_found_takes_no_bound_that_is_higher() -> None:
     assert (found.bound, found.bound_kind) == (5.0, "x")
     found.take(Line(0, 4.0, "z", False, 1, 1, None), problem)
     assert (found.bound, found.bound_kind) == (4.0, "z")
+
+
+@pytest.mark.parametrize(
+    ("searches", "told"),
+    [
+        (0, "before the first exact search"),
+        (1, "after 1 exact search, on up to 3 nodes"),
+        (2, "after 2 exact searches, on up to 3 nodes"),
+    ],
+)
+def test_a_step_counts_its_searches(searches: int, told: str) -> None:
+    found = Found((), 1500, 2000.0, "program", searches=searches, places=3)
+    assert step(found, GOALS["start"]) == f"1.50 of at most 2.00 weighted GPUs started {told}"

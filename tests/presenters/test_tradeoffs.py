@@ -75,6 +75,7 @@ def test_a_page_has_few_points_of_many_with_the_first_and_the_last() -> None:
     assert shown[-1] == 500
     assert shown == sorted(set(shown))
     assert len(shown) <= MOST_POINTS
+    assert any(f"shown are {len(shown)} of 500 points" in line for line in lines)
 
 
 def test_a_row_per_point_for_filter_sort_and_csv() -> None:

@@ -29,7 +29,7 @@ class TradeOffs(Listing):
     DEFAULT_CSS = """
     TradeOffs #upper { height: 1fr; }
     TradeOffs #lower { height: 1fr; }
-    TradeOffs #drawn Curve { height: 1fr; }
+    TradeOffs #drawn Curve { height: 1fr; margin-left: 1; }
     TradeOffs #drawn { width: 33; }
     TradeOffs.wide #drawn { width: 1fr; }
     TradeOffs.small #lower, TradeOffs.small #drawn { display: none; }

@@ -110,3 +110,12 @@ def test_arrays_say_what_the_trace_says() -> None:
         assert (kinds.cpu[row], kinds.memory[row]) == (kind.cpu_milli, kind.memory_mib)
         accepted = [name for name, yes in zip(names, kinds.accepts[row], strict=True) if yes]
         assert accepted == [name for name in names if not kind.models or name in kind.models]
+
+
+def test_a_list_that_would_fill_the_memory_is_refused() -> None:
+    nodes = [NodeSpec("n", 8, "T4", 1000, 1000)]
+    idle = [(f"c{i}", Request(0, 1000, 1, 1)) for i in range(3000)]
+    trace = Trace.of("t", nodes, [("p", Request(1, 1)), *idle])
+    with pytest.raises(TraceError, match="num_gpu, gpu_milli: 3001 pods ask for so little GPU"):
+        stream(trace, 1)
+    assert stream(trace, 1, 0.01).pods.size > 3000

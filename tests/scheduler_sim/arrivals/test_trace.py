@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scheduler_sim.arrivals.trace import Trace, TraceError, read_trace
+from scheduler_sim.arrivals.trace import LONGEST_LINE, Trace, TraceError, read_trace
 from scheduler_sim.cluster import NodeSpec, Request
 
 NODES = "sn,cpu_milli,memory_mib,gpu,model\nn0,64000,262144,2,T4\nn1,96000,786432,8,G2\n"
@@ -167,3 +167,17 @@ def test_kinds_do_not_depend_on_the_order_of_the_file() -> None:
     one, other = Trace.of("t", [node], pods), Trace.of("t", [node], pods[::-1])
     assert (one.kinds, one.pods) == (other.kinds, other.pods)
     assert np.array_equal(one.kind_of, other.kind_of)
+
+
+def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    nodes, pods = written(tmp_path, pods=PODS + "," * (LONGEST_LINE + 1))
+    with pytest.raises(TraceError, match="line 6: is longer than"):
+        read_trace(nodes, pods)
+
+
+def test_a_folder_and_a_missing_file_are_named_once(tmp_path: Path) -> None:
+    nodes, _ = written(tmp_path)
+    for path, words in ((tmp_path, "Is a directory"), (tmp_path / "no", "No such file")):
+        with pytest.raises(TraceError, match=words) as told:
+            read_trace(nodes, path)
+        assert str(told.value).count(str(path)) == 1

@@ -102,6 +102,8 @@ def long_sweep(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]
         stderr=subprocess.PIPE,
         start_new_session=True,
         env=os.environ | {"FOUNDRY_NUMBA": "0"},  # it starts sooner
+        # a runner in the background of a shell ignores Ctrl-C, and its children with it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + DEADLINE_S
     while not (target.exists() and target.stat().st_size):

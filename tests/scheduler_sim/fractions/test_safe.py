@@ -100,6 +100,8 @@ def test_too_few_samples_and_too_many_holes_are_no_advice() -> None:
     few = smallest_safe(usage(0.1, samples=99), 80 * GB)
     assert few.milli is None
     assert few.reason is not None and "99 samples" in few.reason
+    one = smallest_safe(usage(0.1, samples=1), 80 * GB)
+    assert one.reason is not None and "1 sample of" in one.reason
     holed = Usage(gpu_util=Histogram.of([0.1] * 200 + [None] * 60), mem_peak_bytes=GB)
     answer = smallest_safe(holed, 80 * GB)
     assert answer.milli is None

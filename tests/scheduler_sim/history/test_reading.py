@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,10 @@ def test_the_published_openb_list_is_read_whole(traces: Path) -> None:
     assert history.rejects.by_reason == (
         ("scheduled_time: never started, so its duration is not known", 897),
     )
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    with pytest.raises(HistoryError, match=r"pipe\.csv: a pipe or a device"):
+        read_history(pipe)

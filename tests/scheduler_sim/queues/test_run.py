@@ -247,3 +247,10 @@ def test_plain_python_gives_the_same_bits() -> None:
         for numba in ("0", "1")
     }
     assert len(found) == 1 and len(found.pop()) == 65
+
+
+@pytest.mark.parametrize("at_s", [float("nan"), float("inf"), 5.5, 10**18])
+def test_a_node_vanishes_at_a_second_that_a_simulation_has(at_s: float) -> None:
+    for fault in ({"at_s": at_s}, {"at_s": 0, "back_s": at_s}):
+        with pytest.raises(ValueError, match="a whole second is needed"):
+            Fault(node="n0000", **fault)  # type: ignore[arg-type]
