@@ -151,7 +151,7 @@ def test_half_a_gpu_is_placed_by_kai_and_a_second_half_beside_it(alice: Hands) -
     assert find_submitted(alice.cluster, token, alice.config) == receipt.target
     second = alice.submitted("--gpu-portion-request=0.5", name="other-half")
     for uid in (receipt.target, second):
-        until(alice.placed(uid, "Running"), 30, "both halves run")
+        until(alice.placed(uid, "Running"), 90, "both halves run")
     groups = {p["metadata"]["labels"]["runai-gpu-group"] for p in alice.pods(receipt.target)}
     groups |= {p["metadata"]["labels"]["runai-gpu-group"] for p in alice.pods(second)}
     assert len(groups) == 1
@@ -160,10 +160,10 @@ def test_half_a_gpu_is_placed_by_kai_and_a_second_half_beside_it(alice: Hands) -
 @pytest.mark.parametrize("kind", ["Job", "Pod", "PyTorchJob"])
 def test_each_kind_runs_on_a_whole_gpu_and_is_cancelled(alice: Hands, kind: str) -> None:
     uid = alice.submitted("-g", "1", kind=kind)
-    until(alice.placed(uid, "Running"), 30, f"a {kind} runs")
+    until(alice.placed(uid, "Running"), 90, f"a {kind} runs")
     receipt = alice.do(on(Cancel, uid), alice.run(uid))
     assert (receipt.status, receipt.after) == (DONE, "gone")
-    until(alice.placed(uid), 30, "its pods go")
+    until(alice.placed(uid), 90, "its pods go")
 
 
 def test_a_gang_starts_whole_or_not_at_all(alice: Hands) -> None:
@@ -172,66 +172,66 @@ def test_a_gang_starts_whole_or_not_at_all(alice: Hands) -> None:
     assert '"kind":"PyTorchJob"' in preview.items[0].command[2]
     (receipt,) = alice.send(preview)
     uid = receipt.target
-    until(alice.placed(uid, *["Pending"] * 3), 30, "all three wait, although two would fit")
+    until(alice.placed(uid, *["Pending"] * 3), 90, "all three wait, although two would fit")
     blocked = next(j for j in alice.kube.api.get(HOMES["Job"])["items"])
     alice.do(on(Cancel, blocked["metadata"]["uid"]), alice.run(blocked["metadata"]["uid"]))
-    until(alice.placed(uid, *["Running"] * 3), 30, "all three run")
+    until(alice.placed(uid, *["Running"] * 3), 90, "all three run")
 
 
 def test_a_suspended_job_gives_its_gpus_away_and_comes_back(alice: Hands) -> None:
     for kind in ("Job", "PyTorchJob"):
         uid = alice.submitted("-g", "4", kind=kind, name=kind.lower())
-        until(alice.placed(uid, "Running"), 30, "it runs")
+        until(alice.placed(uid, "Running"), 90, "it runs")
         (first,) = alice.pods(uid)
         receipt = alice.do(on(Suspend, uid), alice.run(uid))
         assert (receipt.status, receipt.after) == (DONE, "suspended"), receipt
-        until(alice.placed(uid), 30, "its pods are gone")
+        until(alice.placed(uid), 90, "its pods are gone")
         receipt = alice.do(on(Resume, uid), alice.run(uid, RunState.SUSPENDED))
         assert receipt.status is DONE
-        until(alice.placed(uid, "Running"), 30, "it runs again")
+        until(alice.placed(uid, "Running"), 90, "it runs again")
         assert alice.pods(uid)[0]["metadata"]["uid"] != first["metadata"]["uid"]
         alice.do(on(Cancel, uid), alice.run(uid))
 
 
 def test_a_held_job_does_not_start_when_there_is_room(alice: Hands) -> None:
     block = alice.submitted("-g", "8", name="block")
-    until(alice.placed(block, "Running"), 30, "the node is full")
+    until(alice.placed(block, "Running"), 90, "the node is full")
     uid = alice.submitted("-g", "8", name="waits")
-    until(alice.placed(uid, "Pending"), 30, "it waits")
+    until(alice.placed(uid, "Pending"), 90, "it waits")
     waiting = alice.run(uid, RunState.PENDING)
     assert alice.do(on(Hold, uid), waiting).after == "held"
     assert alice.owner(uid)["metadata"]["annotations"]["foundry/held"] == "true"
     alice.do(on(Cancel, block), alice.run(block))
-    until(alice.placed(block), 30, "there is room")
+    until(alice.placed(block), 90, "there is room")
     assert alice.placed(uid)()
     held = alice.run(uid, RunState.PENDING, held=True)
     assert alice.do(on(Release, uid), held).status is DONE
-    until(alice.placed(uid, "Running"), 30, "it runs")
+    until(alice.placed(uid, "Running"), 90, "it runs")
     assert "foundry/held" not in alice.owner(uid)["metadata"]["annotations"]
 
 
 def test_a_waiting_run_starts_in_another_queue(alice: Hands) -> None:
     alice.kube.add_queue("narrow", "research", quota=0, limit=0)
     uid = alice.submitted("-g", "1", "--project=narrow")
-    until(alice.placed(uid, "Pending"), 30, "it waits")
-    until(lambda: alice.queue_of(uid) == {"narrow"}, 30, "KAI knows it")
+    until(alice.placed(uid, "Pending"), 90, "it waits")
+    until(lambda: alice.queue_of(uid) == {"narrow"}, 90, "KAI knows it")
     act = ChangeRun(source="lab", runs=(f"lab/{uid}",), fields=(("queue", "team-a"),))
     preview = alice.preview(act, alice.run(uid, RunState.PENDING))
     assert preview.inverse == ChangeRun(source="lab", runs=act.runs, fields=(("queue", "narrow"),))
     (receipt,) = alice.send(preview)
     assert receipt.status is DONE, receipt
-    until(alice.placed(uid, "Running"), 30, "it runs")
+    until(alice.placed(uid, "Running"), 90, "it runs")
     assert alice.queue_of(uid) == {"team-a"}
 
 
 def test_a_waiting_run_starts_with_a_class_that_may_go_over_quota(alice: Hands) -> None:
     uid = alice.submitted("-g", "5", "--priority=build")
-    until(alice.placed(uid, "Pending"), 30, "it waits: its queue deserves four")
-    until(lambda: alice.queue_of(uid) == {"team-a"}, 30, "KAI knows it")
+    until(alice.placed(uid, "Pending"), 90, "it waits: its queue deserves four")
+    until(lambda: alice.queue_of(uid) == {"team-a"}, 90, "KAI knows it")
     act = ChangeRun(source="lab", runs=(f"lab/{uid}",), fields=(("qos", "train"),))
     receipt = alice.do(act, alice.run(uid, RunState.PENDING))
     assert receipt.status is DONE, receipt
-    until(alice.placed(uid, "Running"), 30, "it runs")
+    until(alice.placed(uid, "Running"), 90, "it runs")
 
 
 def test_what_somebody_else_deleted_before_the_key_is_told(alice: Hands) -> None:
@@ -241,7 +241,7 @@ def test_what_somebody_else_deleted_before_the_key_is_told(alice: Hands) -> None
     body = alice.owner(uid)
     home = f"{HOMES['Job']}/{body['metadata']['name']}"
     alice.kube.api.delete(home, propagationPolicy="Background")
-    until(alice.placed(uid), 30, "it is gone")
+    until(alice.placed(uid), 90, "it is gone")
     (receipt,) = alice.send(cancel)
     assert (receipt.status, receipt.message) == (ReceiptStatus.UNCHANGED, "it is gone already")
     # A namesake of the same name and another uid is not touched by what meant the first one.
@@ -282,7 +282,7 @@ def test_the_servers_refusal_stands_in_the_preview(kube: KubeLab, alice: Hands) 
         (item,) = alice.preview(work(*options)).items
         assert why in str(item.refusal)
     # Nothing of all this had an effect.
-    until(alice.placed(uid, "Running"), 30, "it runs on")
+    until(alice.placed(uid, "Running"), 90, "it runs on")
     assert len(alice.kube.api.get(HOMES["Job"])["items"]) == 1
     assert "deletionTimestamp" not in alice.owner(uid)["metadata"]
 
@@ -347,7 +347,7 @@ def test_quota_is_changed_by_an_administrator_and_put_back(kube: KubeLab, alice:
 def test_a_drained_node_keeps_its_pods_and_takes_no_new_ones(kube: KubeLab) -> None:
     admin = Hands(kube, "admin")
     runs = admin.submitted("-g", "8", name="stays")
-    until(admin.placed(runs, "Running"), 30, "it runs")
+    until(admin.placed(runs, "Running"), 90, "it runs")
     receipt = admin.do(ChangeNode(source="lab", nodes=("gpu00",), state="drain", reason="fan"))
     assert receipt.status is DONE
     node = kube.api.get("/api/v1/nodes/gpu00")
@@ -355,12 +355,12 @@ def test_a_drained_node_keeps_its_pods_and_takes_no_new_ones(kube: KubeLab) -> N
     assert node["metadata"]["annotations"]["foundry/drain-reason"] == "fan"
     admin.do(on(Cancel, runs), admin.run(runs))
     waits = admin.submitted("-g", "8", name="waits")
-    until(admin.placed(waits, "Pending"), 30, "it waits")
-    until(lambda: told(admin.pods(waits)[0]), 30, "KAI has looked at it")
+    until(admin.placed(waits, "Pending"), 90, "it waits")
+    until(lambda: told(admin.pods(waits)[0]), 90, "KAI has looked at it")
     assert admin.phases(waits) == ["Pending"]
     receipt = admin.do(ChangeNode(source="lab", nodes=("gpu00",), state="resume"))
     assert receipt.status is DONE
-    until(admin.placed(waits, "Running"), 30, "it runs")
+    until(admin.placed(waits, "Running"), 90, "it runs")
 
 
 def over_quota(hands: Hands) -> bool:
@@ -378,9 +378,9 @@ def test_a_job_that_another_queue_takes_its_gpus_back_from_waits_again(
 ) -> None:
     """KAI's reclaim deletes its pods; the Job makes new ones that wait."""
     borrows = alice.submitted("-g", "8", name="borrows")
-    until(alice.placed(borrows, "Running"), 30, "it runs on more than its queue deserves")
+    until(alice.placed(borrows, "Running"), 90, "it runs on more than its queue deserves")
     other = alice.submitted("-g", "4", name="borrows-too")
-    until(alice.placed(other, "Running"), 30, "every GPU is taken")
+    until(alice.placed(other, "Running"), 90, "every GPU is taken")
     owed = alice.submitted("-g", "4", "--project=team-b", name="owed")
     until(alice.placed(owed, "Running"), 60, "the other queue has what it deserves")
     taken = {uid for uid in (borrows, other) if alice.phases(uid) != ["Running"]}
@@ -401,6 +401,6 @@ def test_a_script_that_fails_is_not_run_again(kube: KubeLab, alice: Hands) -> No
         # The condition that it will fail comes before the failed pod is counted.
         return bool(alice.owner(uid)["status"].get("failed"))
 
-    until(lambda: "PodFailurePolicy" in reasons() and counted(), 30, "the Job has failed")
+    until(lambda: "PodFailurePolicy" in reasons() and counted(), 90, "the Job has failed")
     assert alice.owner(uid)["status"]["failed"] == 1
     assert len(alice.pods(uid)) <= 1
