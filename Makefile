@@ -18,7 +18,7 @@ run: $(CORE)
 
 # the simulator's tests work, most others wait for a lab: side by side they take the time of one
 test: lint
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-simulator test-rest
+	@$(MAKE) --no-print-directory --jobs=2 test-simulator test-rest
 
 test-simulator: $(DEV)
 	@nice -n 10 $(BIN)/pytest tests/scheduler_sim
