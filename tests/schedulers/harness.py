@@ -14,7 +14,7 @@ from foundry_tui.estate.acts import Act, Preview, Receipt, ReceiptStatus, Submit
 from foundry_tui.estate.run import Run, RunState
 from foundry_tui.schedulers.ports import SchedulerActor, SchedulerReader
 
-POLLS = 60
+POLLS = 180
 """So often a condition is looked at before a test fails."""
 
 SAID_YES = {ReceiptStatus.DONE, ReceiptStatus.ACCEPTED}
