@@ -7,7 +7,7 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install
 
-.PHONY: install run test test-simulator test-rest lint bench bench-terminal bench-kube bench-placement docs pictures clean
+.PHONY: install run agent test test-alone test-labs test-stories lint bench bench-terminal bench-kube bench-placement bench-telemetry bench-reports bench-tracking docs pictures clean
 
 install: $(CORE)
 	@:
@@ -16,21 +16,32 @@ install: $(CORE)
 run: $(CORE)
 	@exec $(BIN)/foundry $(ARGS)
 
-# the simulator's tests work, most others wait for a lab: side by side they take the time of one
+# what needs a lab waits for it most of the time, the rest works: side by side they take the time of one
+LABS := $(addprefix tests/,agent collector lab schedulers telemetry tracking)
+STORIES := tests/stories
+
 test: lint
-	@$(MAKE) --no-print-directory --jobs=2 test-simulator test-rest
+	@$(MAKE) --no-print-directory --jobs=3 test-alone test-labs test-stories
 
-test-simulator: $(DEV)
-	@nice -n 10 $(BIN)/pytest tests/scheduler_sim
+test-alone: $(DEV)
+	@nice -n 5 $(BIN)/pytest $(patsubst %,--ignore=%,$(LABS) $(STORIES)) tests
 
-test-rest: $(DEV)
-	@$(BIN)/pytest --ignore=tests/scheduler_sim tests
+test-labs: $(DEV)
+	@$(BIN)/pytest $(LABS)
+
+test-stories: $(DEV)
+	@$(BIN)/pytest $(STORIES)
 
 lint: $(DEV)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+# the agent as one file for compute nodes: dist/foundry-agent.pyz
+agent: $(CORE)
+	@mkdir -p dist
+	@$(BIN)/python -m foundry_tui.agent.zipapp -o dist/foundry-agent.pyz
 
 bench: $(DEV)
 	@$(BIN)/python -m benchmarks.house $(ARGS)
@@ -46,6 +57,18 @@ bench-kube: $(DEV)
 # make bench-placement TRACES=folder ARGS="--seeds 42-44"
 bench-placement: $(DEV)
 	@$(BIN)/python -m benchmarks.placement $(TRACES) $(ARGS)
+
+# make bench-telemetry ARGS="--clients"
+bench-telemetry: $(DEV)
+	@$(BIN)/python -m benchmarks.telemetry $(ARGS)
+
+# reports of 10,000 to 1,000,000 tries, for example: make bench-reports ARGS="--sizes 1000000"
+bench-reports: $(DEV)
+	@$(BIN)/python -m benchmarks.reports $(ARGS)
+
+# tracked runs on a real MLflow server, for example: make bench-tracking ARGS="--sizes 1000 10000"
+bench-tracking: $(DEV)
+	@$(BIN)/python -m benchmarks.tracking $(ARGS)
 
 docs: $(CORE)
 	@$(BIN)/python -m foundry_tui.cli.docs

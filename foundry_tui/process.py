@@ -38,6 +38,9 @@ GRACE_S = 1.0
 WATCH_S = 0.1
 """Seconds after which whoever watches a child is asked whether to go on."""
 
+MAX_BYTES = 256 << 20
+"""Cap on what a child may print, where its caller gives none."""
+
 _CHUNK = 1 << 16
 
 _children: set[subprocess.Popen[bytes]] = set()
@@ -117,7 +120,7 @@ def run(
     argv: Sequence[str],
     *,
     timeout_s: float,
-    max_bytes: int = 256 << 20,
+    max_bytes: int = MAX_BYTES,
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     cwd: str | None = None,

@@ -49,13 +49,14 @@ _NUMBA = _numba()
 FAST = _NUMBA is not None
 """Whether `jit` compiles."""
 
+KEPT = _NUMBA is None or Path(_NUMBA.config.CACHE_DIR).exists()
+"""Whether there was nothing to compile, or the loops had been before, when this process began."""
+
 
 def jit(function: Function) -> Function:
     """The function compiled at its first call and kept on disk; the function itself without numba.
 
-    Where no folder can be written to keep it in, it is compiled again by every process. What is
-    kept follows changes of the function's own file alone: after a change to constants or compiled
-    functions that it takes from another file, delete the `__pycache__` folder beside it.
+    Where no folder can be written to keep it in, it is compiled again by every process.
     """
     if _NUMBA is None:
         return function

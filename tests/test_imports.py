@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,3 +41,30 @@ def test_version_imports_next_to_nothing() -> None:
 def test_a_saved_estate_needs_nothing_heavy(args: tuple[str, ...]) -> None:
     estate = Path(__file__).parents[1] / "data" / "estate-12.json"
     assert not imported("--estate", str(estate), *args) & {*HEAVY, "pynvml", "pyslurm"}
+
+
+def test_neither_screens_nor_commands_import_mlflow(tmp_path: Path) -> None:
+    """It takes 2 to 3 seconds and 165 MB. One lies on the path, so that a try would succeed."""
+    (tmp_path / "mlflow.py").touch()
+    code = (
+        "import sys, pkgutil, importlib, foundry_tui as ours\n"
+        "for module in pkgutil.walk_packages(ours.__path__, 'foundry_tui.'):\n"
+        "    if not module.name.endswith('__main__'):\n"
+        "        importlib.import_module(module.name)\n"
+        "print(*sys.modules)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=env)
+    modules = done.stdout.decode().split()
+    assert {"foundry_tui.tui.app", "foundry_tui.cli.act"} <= set(modules)
+    assert not {name.partition(".")[0] for name in modules} & {"mlflow", "pandas", "requests"}
+
+
+def test_no_line_of_ours_imports_mlflow_later() -> None:
+    inside = re.compile(
+        r"^\s*(?:import|from)\s+mlflow\b|(?:import_module|__import__)\(.mlflow", re.M
+    )
+    root = Path(__file__).parents[1] / "foundry_tui"
+    files = list(root.rglob("*.py"))
+    assert len(files) > 100
+    assert [str(file) for file in files if inside.search(file.read_text())] == []

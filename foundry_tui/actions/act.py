@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from foundry_tui.actions import link
+from foundry_tui.actions.beside import NOTHING, Beside
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing, WrongUse
+from foundry_tui.actions.scripts import is_spec, program_of, read_script
 from foundry_tui.actions.site import Site, utc_now
 from foundry_tui.changes import carry
 from foundry_tui.estate.acts import (
@@ -25,11 +28,13 @@ from foundry_tui.estate.acts import (
 )
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.snapshot import Snapshot
-from foundry_tui.schedulers import options as native
 from foundry_tui.schedulers.ports import SchedulerError, Unavailable
-from foundry_tui.schedulers.slurm.arguments import split_arguments
 from foundry_tui.schedulers.slurm.directives import DirectiveError
 from foundry_tui.store.journal import OPEN, JournalError, Record
+
+if TYPE_CHECKING:
+    from foundry_tui.actions.spec import Asked
+    from foundry_tui.jobs.spec import JobSpec
 
 PlainAct = type[Cancel] | type[Hold] | type[Release] | type[Requeue] | type[Suspend] | type[Resume]
 
@@ -43,12 +48,6 @@ RUN_ACTS: dict[str, PlainAct] = {
 }
 """The acts that need nothing but runs."""
 
-SPECS = (".yaml", ".yml", ".toml")
-"""How the name of a job spec ends. A file that begins with `#!` is a script all the same."""
-
-MAX_READ_BYTES = 64 << 20
-"""A script file larger than this is not even read."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
@@ -56,7 +55,9 @@ class Prepared:
 
     `count` is how many runs it touches, each task of an array for itself: the number that is
     typed to confirm. `user` is the one who sends it. A submit that will be linked has the
-    `experiment` of its record; `notes` say how that came about, or why it is not linked.
+    `experiment` of its record; `notes` say how that came about, or why it is not linked. Of a job
+    spec it has that `spec` as it was resolved, and the absolute path of its file (`origin`).
+    `tags` are set on its record, beside those that every record has.
     """
 
     source: str
@@ -67,6 +68,9 @@ class Prepared:
     undoes: str | None = None
     experiment: str | None = None
     notes: tuple[str, ...] = ()
+    spec: JobSpec | None = None
+    origin: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def one_own(self) -> bool:
@@ -83,7 +87,7 @@ def prepare(site: Site, verb: str, snapshot: Snapshot, runs: Iterable[Run]) -> t
         ActionError: read-only, or the act is not possible there.
         NothingMatched: no run was selected.
     """
-    _may_change(site, verb)
+    may_change(site, verb)
     by_source: dict[str, list[Run]] = {}
     for run in runs:
         by_source.setdefault(run.source, []).append(run)
@@ -109,7 +113,8 @@ def _answers(snapshot: Snapshot, source: str) -> None:
             raise SourceMissing(f"nothing was sent: {source} is {one.state}: {one.reason}")
 
 
-def _may_change(site: Site, verb: str) -> None:
+def may_change(site: Site, verb: str) -> None:
+    """Raises SourceMissing or ActionError where nothing can be changed here."""
     if site.unasked and not site.playing:
         raise SourceMissing(
             f"{verb}: no scheduler was found on this host, and nothing was sent; `foundry doctor` "
@@ -180,46 +185,6 @@ def _carry_out(site: Site, prepared: Prepared) -> Change:
     )
 
 
-def read_script(path: str) -> tuple[str, bytes]:
-    """The absolute path and the bytes of a batch script.
-
-    Raises:
-        WrongUse: it is missing, a directory, no regular file, unreadable or far too large.
-    """
-    place = Path(path).expanduser()
-    try:
-        if place.is_dir():
-            raise WrongUse(f"{path} is a directory; give the file itself")
-        if not place.exists():
-            raise WrongUse(f"{path} does not exist; give the path of a batch script or a spec")
-        if not place.is_file():
-            raise WrongUse(f"{path} is no regular file")
-        if place.stat().st_size > MAX_READ_BYTES:
-            raise WrongUse(f"{path} has {place.stat().st_size >> 20} MiB: no batch script")
-        return str(place.absolute()), place.read_bytes()
-    except OSError as error:
-        raise WrongUse(f"{path} cannot be read: {error.strerror}") from error
-
-
-def split_submit(
-    argv: tuple[str, ...], also_valued: frozenset[str]
-) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
-    """Options, script and its arguments, from words as `sbatch` or `runai` takes them.
-
-    `also_valued` are options of the face itself that take a value.
-
-    Raises:
-        WrongUse: no script is named, or an option lacks its value.
-    """
-    try:
-        options, script, script_args = split_arguments(argv, also_valued | native.VALUED)
-    except DirectiveError as error:
-        raise WrongUse(f"submit: {error}") from error
-    if script is None:
-        raise WrongUse("submit: name a job spec or a batch script; foundry submit [OPTIONS] FILE")
-    return options, script, script_args
-
-
 def prepare_submit(
     site: Site,
     source: str | None,
@@ -230,26 +195,33 @@ def prepare_submit(
     experiment: str | None = None,
     unlinked: bool = False,
     sends: bool = True,
+    beside: Beside = NOTHING,
 ) -> Prepared:
     """A submit of a job spec, or of a batch script with options as `sbatch` takes them.
 
-    Nothing is sent; `sends` says that it is meant to be. Unless it is to be `unlinked`, it will be
-    linked to a record in `experiment`, or in the one that the spec, the script or the configuration
-    names.
+    `script` may be a folder with an MLproject too, which counts as a spec; `beside` is what is
+    given for specs alone. Nothing is sent; `sends` says that it is meant to be. Unless it is to be
+    `unlinked`, it will be linked to a record in `experiment`, or in the one that the spec, the
+    script or the configuration names.
 
     Raises:
         WrongUse: the file cannot be read, or something in it cannot be understood.
         ActionError: it is meant to be sent, and that is not possible here.
     """
     if sends:
-        _may_change(site, "submit")
-    notes: tuple[str, ...] = ()
+        may_change(site, "submit")
     try:
-        path, data = read_script(script)
-        if path.lower().endswith(SPECS) and not data.startswith(b"#!"):
-            act, named, notes = _from_spec(site, source, path, data, (*options, *script_args))
-            experiment = experiment or named
+        path, data = read_script(program_of(script))
+        found: Asked | None = None
+        if is_spec(path, data):
+            _alone((*options, *script_args))
+            from foundry_tui.actions import spec
+
+            linked = not unlinked and site.tracker is not None
+            found = spec.asked(site, source, path, data, beside, recorded=linked)
+            act, experiment = found.submit, experiment or found.experiment
         else:
+            _no_spec(path, beside)
             act = Submit(
                 source=source or _default_source(site),
                 script=data,
@@ -261,30 +233,38 @@ def prepare_submit(
         plan = link.plan(site, act, experiment, unlinked=unlinked)
         act = replace(act, environment=link.joined(act.environment, link.previewed(site, plan)))
         prepared = _prepared(site, act.source, act, ())
-        return replace(prepared, experiment=plan.experiment, notes=(*notes, *plan.notes))
+        return replace(
+            prepared,
+            experiment=plan.experiment,
+            notes=(*(found.notes if found else ()), *plan.notes),
+            spec=found.spec if found else None,
+            origin=found.origin if found else None,
+            tags=beside.tags,
+        )
     except DirectiveError as error:
         raise WrongUse(f"submit: {error}") from error
 
 
-def _from_spec(
-    site: Site, source: str | None, path: str, data: bytes, words: tuple[str, ...]
-) -> tuple[Submit, str | None, tuple[str, ...]]:
-    """The submit of a spec, the experiment that it names, and notes."""
-    from foundry_tui.actions import spec
-
+def _alone(words: tuple[str, ...]) -> None:
     if words:
         raise WrongUse(
             f"submit: {words[0]!r} beside a job spec: it says everything itself; native options "
             "stand in it under `options`, and arguments in its `command`"
         )
-    asked = spec.asked(site, source, path, data)
-    return asked.submit, asked.experiment, asked.notes
+
+
+def _no_spec(path: str, beside: Beside) -> None:
+    given = "--set" if beside.sets else "-e" if beside.entry else "-P" if beside.params else None
+    if given is not None:
+        raise WrongUse(f"submit: {given} is for job specs, and {path} is a batch script")
 
 
 def _default_source(site: Site) -> str:
     if site.saved is not None:
         raise WrongUse("a saved estate (--estate) takes no submits")
     names = list(site.schedulers)
+    if not names:
+        raise SourceMissing("submit: there is no scheduler here; `foundry doctor` says why")
     slurm = [n for n in names if site.schedulers[n].supports(Hold) is None]
     if len(slurm) == 1 or len(names) == 1:
         return (slurm or names)[0]
@@ -330,7 +310,7 @@ def prepare_undo(site: Site, change_id: str, snapshot: Snapshot) -> Prepared:
         NothingMatched: no such change.
         ActionError: it cannot be taken back.
     """
-    _may_change(site, "undo")
+    may_change(site, "undo")
     try:
         record = site.journal.find(change_id)
         if record is None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from foundry_tui.actions.checked import sharing_lines
 from foundry_tui.actions.site import Site
 from foundry_tui.actions.sources import Scheduler
 from foundry_tui.actions.tracker import NONE_SET
@@ -22,7 +23,7 @@ def doctor(site: Site) -> tuple[Found, ...]:
     schedulers = list(site.schedulers.values())
     with ThreadPoolExecutor(max_workers=max(1, len(schedulers))) as pool:
         found = list(pool.map(_probed, schedulers))
-    if site.mode == "demo" and not site.options.demo:
+    if site.unasked or (site.mode == "live" and not schedulers):
         from foundry_tui.schedulers.slurm.commands import Commands
         from foundry_tui.schedulers.slurm.probe import probe
 
@@ -30,10 +31,7 @@ def doctor(site: Site) -> tuple[Found, ...]:
     if site.mode != "saved":
         found += _unconfigured(site, os.environ)
         found.append(_tracking(site))
-        what, state, words, mend = site.nvml.probe()
-        found.append(
-            ("nvml", "telemetry", (Probe(what=what, state=state, found=words, mend=mend),))
-        )
+        found += sharing_lines(site)
     return tuple(found)
 
 

@@ -117,6 +117,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def own_lines() -> tuple[str, ...]:
+    """What is put before the program of every spec, to tell its record what it runs in."""
+    from foundry_tui.jobs.record.prologue import lines
+
+    return lines()
+
+
 def last(site: Site) -> Draft:
     """What was last submitted from the form; empty lines when that is not known."""
     try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from foundry_tui.actions.errors import WrongUse
 from foundry_tui.actions.select import resolve_in
+from foundry_tui.actions.site import Site
 from foundry_tui.estate.fractions import Assumed, Fractions
 from foundry_tui.estate.gpu import WHOLE_MILLI
 from foundry_tui.estate.snapshot import Snapshot
@@ -11,10 +14,15 @@ from foundry_tui.optimiser import fractions as optimiser
 
 
 def fractions(
-    snapshot: Snapshot, references: tuple[str, ...] = (), *, assumed: Assumed | None = None
+    snapshot: Snapshot,
+    references: tuple[str, ...] = (),
+    *,
+    assumed: Assumed | None = None,
+    known: Mapping[str, optimiser.Known] | None = None,
 ) -> Fractions:
     """The costs of all shares in demand and advice for their runs; of `references` alone, if any.
 
+    `known` is what was measured of runs (`measured`); without it only the snapshot counts.
     A reference is a run, or a share such as `0.81`, whose cost is told at every source that has
     runs with shares.
 
@@ -26,10 +34,36 @@ def fractions(
     named = tuple(r for r in references if share(r) is None)
     chosen = {run.id for run in resolve_in(snapshot, named)} if named else set()
     try:
-        found = optimiser.fractions(snapshot, assumed=assumed, wanted=shares)
+        found = optimiser.fractions(snapshot, assumed=assumed, known=known, wanted=shares)
     except ValueError as error:
         raise WrongUse(f"what is assumed cannot be: {error}") from error
     return optimiser.only(found, shares, chosen) if references else found
+
+
+def measured(site: Site, snapshot: Snapshot) -> Mapping[str, optimiser.Known]:
+    """What is known of the use of each live run: its history where one was recorded, else a look.
+
+    A history that cannot be read is told, and is as good as none.
+    """
+    from foundry_tui.store.history import HistoryError
+
+    known = optimiser.readings(snapshot)
+    try:
+        past = site.past
+        histories = {} if past is None else past.runs([r.id for r in snapshot.runs])
+    except HistoryError as error:
+        site.tell(str(error))
+        return known
+    for run, history in histories.items():
+        if any(history.util_counts):
+            known[run] = optimiser.recorded(
+                history.util_counts,
+                history.util_missing,
+                mem_peak_bytes=history.mem_peak_bytes,
+                device_bytes=history.mem_total_bytes,
+                gpu_model=history.gpu_model,
+            )
+    return known
 
 
 def share(text: str) -> int | None:

@@ -14,24 +14,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foundry_tui.actions import record
 from foundry_tui.actions.errors import ActionError, WrongUse
 from foundry_tui.actions.tracker import backend, configured_experiment, on_loopback
 from foundry_tui.changes import carry
+from foundry_tui.estate import recorded
 from foundry_tui.estate.acts import Change, Preview, ReceiptStatus, Submit
 from foundry_tui.estate.text import safe
-from foundry_tui.process import ProcessError, run
+from foundry_tui.estate.tracked import TrackStatus
 from foundry_tui.schedulers.ports import Unavailable
 from foundry_tui.schedulers.slurm.directives import DirectiveError, parse
 from foundry_tui.store.journal import JournalError
 from foundry_tui.store.links import Link, LinkError
 from foundry_tui.tracking import link as words
-from foundry_tui.tracking.ports import Tracker, TrackerDown, TrackingError, TrackStatus
+from foundry_tui.tracking.ports import Tracker, TrackerDown, TrackingError
 
 if TYPE_CHECKING:
     from foundry_tui.actions.act import Prepared
     from foundry_tui.actions.site import Site
+    from foundry_tui.jobs.record.collect import Collected
 
-GIT_TIMEOUT_S = 3.0
+_SHOWN = words.NOT_MADE_YET
+
 MAX_PROGRAMS = 8
 MAX_PROGRAM_BYTES = 1 << 20
 """How many programs that a script names are looked into, and how much of each."""
@@ -115,19 +119,23 @@ def previewed(site: Site, plan: Plan) -> tuple[tuple[str, str], ...]:
     tracker = site.tracker
     if tracker is None or plan.experiment is None:
         return ()
-    return _environment(tracker, plan.experiment, words.NOT_MADE_YET, words.NOT_MADE_YET)
+    return _environment(tracker, plan.experiment, _SHOWN, _SHOWN, _SHOWN)
 
 
 def _environment(
-    tracker: Tracker, experiment: str, run_id: str, experiment_id: str
+    tracker: Tracker, experiment: str, run_id: str, experiment_id: str, artifacts: str | None
 ) -> tuple[tuple[str, str], ...]:
     """The experiment's id only where the user's environment has one, which has to agree."""
     known = experiment_id if words.EXPERIMENT_ID in os.environ else None
-    return words.environment(tracker.url, run_id, experiment, experiment_id=known)
+    return words.environment(
+        tracker.url, run_id, experiment, experiment_id=known, artifacts=artifacts
+    )
 
 
 def send(site: Site, prepared: Prepared, carry_out: Callable[[Site, Prepared], Change]) -> Change:
-    """Make the record, send the run, and tie the two; `carry_out` previews nothing, it sends.
+    """Make the record, fill it, send the run, and tie the two; `carry_out` alone sends.
+
+    What cannot be written into the record is told, and the run is sent all the same.
 
     Raises:
         Unlinkable: the tracking server did not make a record; nothing was sent.
@@ -142,6 +150,8 @@ def send(site: Site, prepared: Prepared, carry_out: Callable[[Site, Prepared], C
     if tracker is None:
         gone = TrackerDown("the tracking server", "it was there at the preview and is not any more")
         raise Unlinkable(gone)
+    from foundry_tui.jobs.record.collect import collect
+
     now = site.clock()
     link = Link.begin(
         token=prepared.token,
@@ -151,22 +161,26 @@ def send(site: Site, prepared: Prepared, carry_out: Callable[[Site, Prepared], C
         now=now,
     )
     _must_keep(site, link)
+    collected = collect(prepared.spec, prepared.origin, act)
+    tags = {**_tags(site, prepared, act, collected.code.commit), **prepared.tags}
     try:
-        record = tracker.create(
-            experiment, name=_name(act), tags=_tags(site, prepared, act), started_at=now
-        )
+        made = tracker.create(experiment, name=_name(act), tags=tags, started_at=now)
     except TrackingError as error:
         if not isinstance(error, TrackerDown):
             # A refusal: nothing was made. After silence the pair stays open, and `sync` looks.
             _keep(site, replace(link, settled=True))
         raise Unlinkable(error) from error
-    link = replace(
-        link, mlflow_run_id=record.run_id, status=str(record.status), sent_at=site.clock()
-    )
+    link = replace(link, mlflow_run_id=made.run_id, status=str(made.status))
     _must_keep(site, link)
-    given = _environment(tracker, experiment, record.run_id, record.experiment_id)
-    whole = joined(act.environment, given)
-    sent = replace(prepared, preview=_again(site, prepared, replace(act, environment=whole)))
+    artifacts = words.artifacts_address(tracker.url, made.artifact_uri)
+    given = _environment(tracker, experiment, made.run_id, made.experiment_id, artifacts)
+    # What the preview showed in the place of a value that there is not, such as for a bucket.
+    asked = tuple(pair for pair in act.environment if pair != (words.ARTIFACTS, _SHOWN))
+    act = replace(act, environment=joined(asked, given))
+    sent = replace(prepared, preview=_again(site, prepared, act))
+    record.write(site, tracker, made, _with_request(collected, sent))
+    link = replace(link, sent_at=site.clock())
+    _must_keep(site, link)
     try:
         change = carry_out(site, sent)
     except carry.Unsettled:
@@ -203,7 +217,7 @@ def _again(site: Site, prepared: Prepared, act: Submit) -> Preview:
 
 def _failed(site: Site, tracker: Tracker, link: Link, reason: str) -> None:
     """The run was not sent: its record says so."""
-    told = {words.REASON_TAG: str(safe(reason, max_cells=1000)), words.SOURCE_TAG: "foundry"}
+    told = {recorded.REASON_TAG: str(safe(reason, max_cells=1000)), recorded.SOURCE_TAG: "foundry"}
     status = TrackStatus.FAILED
     try:
         tracker.update(link.mlflow_run_id or "", status=status, ended_at=site.clock(), tags=told)
@@ -236,38 +250,27 @@ def _name(act: Submit) -> str:
     return Path(act.script_name).name
 
 
-def _tags(site: Site, prepared: Prepared, act: Submit) -> dict[str, str]:
+def _with_request(collected: Collected, sent: Prepared) -> Collected:
+    """With what will be sent, exactly, as an artifact."""
+    from foundry_tui.jobs.record.collect import submitted
+
+    act = sent.preview.act
+    assert isinstance(act, Submit)
+    data = submitted(act, sent.preview.items[0].command)
+    return replace(collected, artifacts={**collected.artifacts, recorded.SUBMITTED_FILE: data})
+
+
+def _tags(
+    site: Site, prepared: Prepared, act: Submit, commit: words.Commit | None
+) -> dict[str, str]:
     return words.tags(
         user=prepared.user,
         backend=backend(site, prepared.source),
         cluster=prepared.source,
         token=prepared.token,
         script=act.script_name,
-        commit=commit_of(Path(act.script_name).parent),
+        commit=commit,
     )
-
-
-def commit_of(folder: Path) -> words.Commit | None:
-    """The commit that is checked out in a folder; None where git does not tell one."""
-    told = _git(folder, "rev-parse", "HEAD", "--abbrev-ref", "HEAD")
-    if len(told) != 2:
-        return None
-    remote = _git(folder, "config", "--get", "remote.origin.url")
-    return words.Commit(
-        commit=told[0],
-        branch=told[1] if told[1] != "HEAD" else None,
-        remote=words.without_password(remote[0]) if remote else None,
-    )
-
-
-def _git(folder: Path, *args: str) -> list[str]:
-    try:
-        done = run(
-            ("git", "-C", str(folder), *args), timeout_s=GIT_TIMEOUT_S, max_bytes=MAX_PROGRAM_BYTES
-        )
-    except ProcessError:
-        return []
-    return done.out.decode("utf-8", "surrogateescape").split("\n")[:-1] if done.code == 0 else []
 
 
 def _named_in(act: Submit) -> tuple[tuple[str, ...], str]:

@@ -12,7 +12,7 @@ from foundry_tui.actions.sources import Scheduler
 from foundry_tui.actions.track import Tracked, filled, record
 from foundry_tui.estate.acts import Act, ChangeRun, Release
 from foundry_tui.estate.rights import Rights
-from foundry_tui.estate.run import LIVE, Request, Run, run_id
+from foundry_tui.estate.run import GOES_ON, Request, Run, run_id
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.text import SafeText
 from foundry_tui.estate.usage import UsageRecord, Window
@@ -65,7 +65,7 @@ def with_finished(
         except SchedulerError as error:
             notes.append(f"{name}: runs that ended earlier are not shown: {error.answer}")
             continue
-        newest = {run_id(name, r.native_id): r for r in records if r.state not in LIVE}
+        newest = {run_id(name, r.native_id): r for r in records if r.state not in GOES_ON}
         runs += [finished(r, snapshot) for key, r in newest.items() if key not in known]
     return filled(site, tuple(runs)), tuple(notes)
 

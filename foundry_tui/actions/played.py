@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from foundry_tui.estate.recorded import SUBMIT_TAG
 from foundry_tui.estate.run import Run
-from foundry_tui.tracking.link import SUBMIT_TAG, job_tag, tags
+from foundry_tui.estate.tracked import Point, TrackedRun
+from foundry_tui.tracking.link import job_tag, tags
 from foundry_tui.tracking.memory import MemoryTracker
-from foundry_tui.tracking.ports import Point, TrackedRun
 from foundry_tui.tracking.reconcile import Job, decide
 
 if TYPE_CHECKING:
@@ -35,8 +36,17 @@ class Played(MemoryTracker):
     def __init__(self) -> None:
         super().__init__("sim-mlflow", "http://mlflow.sim.invalid")
         self.by_run: dict[str, str] = {}
-        self.experiments: dict[str, str] = {}
+        self.experiment_of: dict[str, str] = {}
         """Record -> the name of its experiment."""
+        self._remembers = False
+
+    def remember(self, now: datetime, user: str) -> None:
+        """Have what was tracked in the six weeks before; made when it is first asked for."""
+        from foundry_tui.actions.playedpast import remember
+
+        if not self._remembers:
+            self._remembers = True
+            remember(self, now, user)
 
     def id_of(self, site: Site, run: Run) -> str | None:
         """The id of the run's record, which is made when absent; None for a run that has none."""
@@ -84,7 +94,7 @@ class Played(MemoryTracker):
     ) -> TrackedRun:
         """See the port; the experiment's name is remembered."""
         record = super().create(experiment, name=name, tags=tags, started_at=started_at)
-        self.experiments[record.run_id] = experiment
+        self.experiment_of[record.run_id] = experiment
         return record
 
     def _advance(self, run_id: str, run: Run, now: datetime) -> None:
@@ -119,7 +129,7 @@ class Played(MemoryTracker):
             value = floor + (first - floor) * math.exp(-step / 120) + noise.uniform(-0.04, 0.04)
             loss.append(Point(step, at, round(value, 4)))
             accuracy.append(Point(step, at, round(1 / (1 + value), 4)))
-        self.log(
+        self.trained(
             record.run_id,
             params={} if record.params else params,
             metrics={"loss": loss, "accuracy": accuracy} if loss else {},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,26 +12,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundry_tui.actions.errors import ActionError, SourceMissing, WrongUse
-from foundry_tui.actions.sources import Scheduler, live
-from foundry_tui.config.errors import ConfigError
-from foundry_tui.config.load import load
+from foundry_tui.actions.sources import Scheduler
 from foundry_tui.config.model import Config
 from foundry_tui.config.places import PlaceError, cache_dir, state_dir
-from foundry_tui.estate.snapshot import Snapshot, SnapshotError, decode
+from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.process import user_name
 
 if TYPE_CHECKING:
+    from foundry_tui.actions.experiments.mirrored import Held
     from foundry_tui.collector.collect import Collector
     from foundry_tui.collector.follow import Follower
+    from foundry_tui.collector.publish import Board
+    from foundry_tui.collector.sharing import Sharing
+    from foundry_tui.collector.sweep import Meter
+    from foundry_tui.store.history import Past
     from foundry_tui.store.journal import Journal
     from foundry_tui.store.links import Links
-    from foundry_tui.store.snapshots import Snapshots
-    from foundry_tui.telemetry.nvml import Nvml
     from foundry_tui.tracking.ports import Tracker
-
-MAX_ESTATE_BYTES = 512 << 20
-"""Cap on a saved estate file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,36 +69,74 @@ class Site:
     playing: bool = False
     untracked: str = ""
     follower: Follower | None = None
+    shared_found: tuple[Board | None, str] | None = None
+    demo_folder: Path | None = None
+    past_found: tuple[Path, Past] | None = None
+    mirrored: Held | None = None
     _tracker: Tracker | None = None
     _readings: int = 0
 
     @cached_property
     def collector(self) -> Collector:
         """The one poller of this process."""
+        from foundry_tui.actions import sharing
         from foundry_tui.collector.collect import Collector
+        from foundry_tui.collector.sweep import Sweeps
+        from foundry_tui.store.snapshots import Snapshots
 
+        live = self.mode == "live"
+        every_s = self.refresh_s or float(self.config.intervals.refresh_s)
+        cache = self.cache if live else None
         return Collector(
             readers=tuple(self.schedulers.values()),
             clock=self.clock,
-            store=self._store(),
-            telemetry=self.nvml.read if self.mode == "live" else None,
-            interval_s=self.refresh_s or float(self.config.intervals.refresh_s),
+            store=None if cache is None else Snapshots(cache),
+            sweeps=Sweeps(self.telemetry, self.clock, every_s) if live else None,
+            join=sharing.join(self.config),
+            interval_s=every_s,
         )
 
-    def _store(self) -> Snapshots | None:
-        if self.mode != "live":
-            return None
-        from foundry_tui.store.snapshots import Snapshots
+    @cached_property
+    def sharing(self) -> Sharing:
+        """What this process reads itself, and what it has from others."""
+        from foundry_tui.actions import sharing
 
-        place = _cache(self)
-        return None if place is None else Snapshots(place)
+        return sharing.sharing(self)
 
     @cached_property
-    def nvml(self) -> Nvml:
-        """The GPUs of this host itself."""
-        from foundry_tui.telemetry.nvml import Nvml
+    def cache(self) -> Path | None:
+        """The local folder for data that can be had again; without one nothing is kept."""
+        try:
+            place = cache_dir(self.config.cache_dir, os.environ)
+        except PlaceError as error:
+            self.tell(f"the last good data is not kept: {error}")
+            return None
+        if place.notice:
+            self.tell(place.notice)
+        return place.path
 
-        return Nvml(node=socket.gethostname().split(".")[0], clock=self.clock)
+    @cached_property
+    def telemetry(self) -> tuple[Meter, ...]:
+        """The sources of GPU readings; the GPUs of this host itself where none is configured."""
+        from foundry_tui.actions import sharing
+
+        return sharing.meters(self)
+
+    @property
+    def past(self) -> Past | None:
+        """The history of what is shown; None while there is none.
+
+        Raises:
+            HistoryError: there is one that cannot be read or believed.
+        """
+        from foundry_tui.actions import sharing
+
+        return sharing.past(self)
+
+    @property
+    def leader(self) -> str | None:
+        """Who collects for this process, or why it has to read for itself; None when it leads."""
+        return None if self.saved is not None else self.sharing.words()
 
     @cached_property
     def journal(self) -> Journal:
@@ -123,8 +158,7 @@ class Site:
         """
         if self.mode == "demo":
             # A play on the simulated estate must not stand among real changes.
-            cache = _cache(self)
-            folder = Path(tempfile.mkdtemp()) if cache is None else cache / "demo"
+            folder = Path(tempfile.mkdtemp()) if self.cache is None else self.cache / "demo"
             folder.mkdir(mode=0o700, exist_ok=True)
             return folder
         try:
@@ -155,16 +189,16 @@ class Site:
             self._tracker = find(self)
         return self._tracker
 
-    def snapshot(self, patience_s: float | None = None) -> Snapshot:
+    def snapshot(self, patience_s: float | None = None, *, measured: bool = True) -> Snapshot:
         """The estate now, or as it was saved; the user's runs with the ids of their records.
 
-        `patience_s` is that of `Collector.collect`.
+        `patience_s` is that of `Collector.collect`; without `measured` no GPU is asked.
         """
         if self.saved is not None:
             return self.saved
         from foundry_tui.actions.track import filled, follow
 
-        whole = self.collector.collect(patience_s=patience_s)
+        whole = self.sharing.collect(patience_s=patience_s, measured=measured)
         if self._readings:
             # Not with the first reading: a one-shot command ends before a pass could.
             follow(self, whole)
@@ -178,24 +212,42 @@ class Site:
     def hurry(self) -> None:
         """Let the next reading come as soon as politeness allows."""
         if self.saved is None:
-            self.collector.hurry()
+            self.sharing.hurry()
+
+    def stay(self) -> None:
+        """This process goes on reading: from now on it leads the user's others, or follows them."""
+        if self.saved is None:
+            self.sharing.stays = True
+
+    def stirred(self) -> bool:
+        """Whether there is news before the next reading is due; to be asked every few seconds."""
+        return self.saved is None and self.sharing.stirred()
+
+    def resign(self) -> None:
+        """Let another of the user's processes collect: this one stands still or ends."""
+        if self.saved is None:
+            self.sharing.resign()
 
     def waits_s(self) -> dict[str, float]:
         """Source -> seconds until it is asked again; none of a saved estate."""
-        return {} if self.saved is not None else self.collector.waits_s()
+        return {} if self.saved is not None else self.sharing.waits_s()
 
     def wait_s(self) -> float:
         """Seconds until a reading can bring something new; for ever for a saved estate."""
-        return float("inf") if self.saved is not None else self.collector.wait_s()
+        return float("inf") if self.saved is not None else self.sharing.wait_s()
 
-    def whole(self) -> Snapshot:
+    def whole(self, *, measured: bool = True) -> Snapshot:
         """The estate, for a question that needs at least one source with data.
+
+        Without `measured` no GPU is asked what it does.
 
         Raises:
             SourceMissing: no source gave anything, now or before.
         """
-        snapshot = self.snapshot()
-        sources = [s for s in snapshot.sources if s.kind not in ("telemetry", "mlflow")]
+        snapshot = self.snapshot(measured=measured)
+        sources = [s for s in snapshot.sources if s.kind != "mlflow"]
+        if self.schedulers:
+            sources = [s for s in sources if s.kind != "telemetry"]
         if sources and all(s.read_at is None for s in sources):
             told = "; ".join(f"{s.name}: {s.reason}" for s in sources)
             raise SourceMissing(f"no source answered and nothing was kept from before. {told}")
@@ -217,6 +269,11 @@ class Site:
         return frozenset(self.user(name) for name in self.schedulers) or frozenset({user_name()})
 
     @property
+    def idle_after_s(self) -> float:
+        """Seconds without work after which a held GPU counts as idle."""
+        return self.config.thresholds.idle_after_s
+
+    @property
     def user_shown(self) -> str:
         """The user's name on the first source, for the header."""
         return next((self.user(name) for name in self.schedulers), user_name())
@@ -234,79 +291,14 @@ class Site:
         return self.schedulers[name]
 
 
+_BAD = (SourceState.DOWN, SourceState.DENIED, SourceState.STALE)
+
+
 def down(sources: Sequence[Source]) -> tuple[Source, ...]:
     """The schedulers whose data is not from now."""
-    bad = (SourceState.DOWN, SourceState.DENIED, SourceState.STALE)
-    return tuple(s for s in sources if s.state in bad and s.kind != "telemetry")
+    return tuple(s for s in sources if s.state in _BAD and s.kind != "telemetry")
 
 
-def open_site(options: Options, tell: Callable[[str], None]) -> Site:
-    """Find out what this host offers: a saved estate, the demo, configured or found sources.
-
-    Raises:
-        WrongUse: the configuration or the saved estate cannot be read.
-    """
-    if options.estate is not None and options.demo:
-        raise WrongUse("--estate and --demo exclude each other")
-    try:
-        loaded = load(options.config, os.environ)
-        if loaded.config.keys:
-            from foundry_tui.actions.keymap import key_map
-
-            key_map(loaded.config, loaded.path)
-    except ConfigError as error:
-        raise WrongUse(str(error)) from error
-    site = Site(options=options, config=loaded.config, mode="live", tell=tell)
-    for warning in loaded.warnings:
-        tell(warning)
-    if options.estate is not None:
-        site.mode, site.saved = "saved", read_estate(options.estate)
-        return site
-    if not options.demo:
-        site.schedulers = live(site.config, site.clock)
-        if site.schedulers:
-            return site
-        site.tell(
-            "no scheduler was found on this host: this is the simulated estate (`foundry doctor`)"
-        )
-    site.mode = "demo"
-    _open_demo(site)
-    return site
-
-
-def read_estate(path: Path) -> Snapshot:
-    """A saved estate file.
-
-    Raises:
-        WrongUse: it is missing, too large or no snapshot.
-    """
-    try:
-        if path.stat().st_size > MAX_ESTATE_BYTES:
-            raise WrongUse(f"{path} is larger than {MAX_ESTATE_BYTES >> 20} MiB: no saved estate")
-        return decode(path.read_bytes())
-    except OSError as error:
-        raise WrongUse(f"--estate {path}: {error.strerror}") from error
-    except SnapshotError as error:
-        raise WrongUse(f"--estate {path}: {error}") from error
-
-
-def _open_demo(site: Site) -> None:
-    """The simulated estate, with its own time: it runs faster than the clock on the wall."""
-    from foundry_tui.schedulers.simulated import build
-
-    place = _cache(site)
-    sources = build(None if place is None else place / "demo", site.clock)
-    site.schedulers = {source.name: source for source in sources}
-    site.clock = sources[0].now
-
-
-def _cache(site: Site) -> Path | None:
-    """The local folder for data that can be had again; without one nothing is kept."""
-    try:
-        place = cache_dir(site.config.cache_dir, os.environ)
-    except PlaceError as error:
-        site.tell(f"the last good data is not kept: {error}")
-        return None
-    if place.notice:
-        site.tell(place.notice)
-    return place.path
+def silent_meters(sources: Sequence[Source]) -> tuple[Source, ...]:
+    """The sources of GPU readings that give none now."""
+    return tuple(s for s in sources if s.state in _BAD and s.kind == "telemetry")

@@ -50,6 +50,12 @@ ACTIONS: tuple[Action, ...] = (
     Action(id="logs", title="Logs", help="The end of a run's output.", scope="run", keys=("l",)),
     Action(id="snapshot", title="Snapshot", help="The whole estate as a JSON file."),
     Action(
+        id="init",
+        title="New spec",
+        help="Write a job spec to begin with, and the program that it runs.",
+        scope="config",
+    ),
+    Action(
         id="submit",
         title="Submit",
         help="Submit a portable job spec, or a batch script, unchanged, with options as `sbatch` "
@@ -63,6 +69,19 @@ ACTIONS: tuple[Action, ...] = (
         title="Render",
         help="Exactly what a submit of a job spec or a batch script would send; nothing is sent.",
         scope="run",
+    ),
+    Action(
+        id="preflight",
+        title="Preflight",
+        help="What a job spec needs and what is not there: paths, queue, image, data, MLflow.",
+        scope="run",
+    ),
+    Action(
+        id="reproduce",
+        title="Reproduce",
+        help="What of a tracked run's inputs is still there, and the run once more with them.",
+        scope="run",
+        risk="change",
     ),
     Action(
         id="cancel",
@@ -141,6 +160,13 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(id="report", title="Report", help="Utilisation reports as CSV files.", keys=("5",)),
     Action(
+        id="collect",
+        title="Collector",
+        help="Reads schedulers and GPUs for all your screens and keeps the history; with --service "
+        "for all users of the host.",
+        scope="config",
+    ),
+    Action(
         id="sync",
         title="Reconcile with MLflow",
         help="Bring the MLflow records of your runs in line with how the runs stand.",
@@ -148,9 +174,70 @@ ACTIONS: tuple[Action, ...] = (
         risk="change",
     ),
     Action(
+        id="experiments",
+        title="Experiments",
+        help="The experiments of the tracking server: runs, and the best by the headline metric.",
+        keys=("6",),
+    ),
+    Action(
+        id="tracked",
+        title="Tracked runs",
+        help="Runs of the tracking server, filtered and sorted by metrics, params and tags.",
+    ),
+    Action(
+        id="diff",
+        title="Compare",
+        help="Tracked runs side by side: only what differs in params, code, environment, data, "
+        "spec, placement and result.",
+        scope="run",
+        keys=("equals_sign",),
+    ),
+    Action(
+        id="best",
+        title="Best",
+        help="The best runs of an experiment by a metric, or the best means over seeds.",
+        scope="run",
+    ),
+    Action(
+        id="report-run",
+        title="Report of runs",
+        help="Runs as one Markdown file: tables, curves, provenance, cost.",
+        scope="run",
+    ),
+    Action(
+        id="note",
+        title="Note",
+        help="Show or write the note of a run, which all users of the tracking server see.",
+        scope="run",
+        risk="change",
+        keys=("N",),
+    ),
+    Action(
+        id="tag",
+        title="Tag",
+        help="Set tags of a tracked run, which all users of the tracking server see.",
+        scope="run",
+        risk="change",
+        keys=("M",),
+    ),
+    Action(
         id="tracking",
         title="Tracking server",
         help="The embedded MLflow tracking server.",
+        scope="config",
+    ),
+    Action(
+        id="agent",
+        title="Agent",
+        help="What the GPUs of this host do, as Prometheus text; runs on compute nodes. "
+        "`foundry agent --help` has its options.",
+        scope="config",
+    ),
+    Action(
+        id="demo-agents",
+        title="Simulated agents",
+        help="Simulated nodes on loopback that answer as agents do, until Ctrl-C: for trying and "
+        "for measuring.",
         scope="config",
     ),
     Action(id="keys", title="Key map", help="The keys of the screens, as they are here."),

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing
 from foundry_tui.actions.tracker import backend
-from foundry_tui.estate.run import Run
+from foundry_tui.estate.recorded import CHECKPOINT_TAG, SUBMIT_TAG
+from foundry_tui.estate.run import LIVE, Run, RunState
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.text import SafeText, safe
-from foundry_tui.tracking.link import SUBMIT_TAG
-from foundry_tui.tracking.ports import Point, TrackedRun, Tracker, TrackerDown, TrackingError
+from foundry_tui.estate.tracked import Point, TrackedRun
+from foundry_tui.tracking.ports import Tracker, TrackerDown, TrackingError
 from foundry_tui.tracking.reconcile import Job, decide
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from foundry_tui.collector.reconcile import Pass, Report
     from foundry_tui.store.links import Link
 
+CLOCKS_S = 900.0
+"""Seconds by which the clocks of a node and of the scheduler may differ."""
+
 LOCK_WAIT_S = 15.0
 """How long `sync` waits for another program of this user that reconciles just now."""
 
@@ -31,7 +36,8 @@ LOCK_WAIT_S = 15.0
 class Tracked:
     """A run on the tracking server. Without a `record` the `reason` says why it is not shown.
 
-    `note` says where scheduler and record differ, such as tracking that ended before the job.
+    `note` says where scheduler and record differ, such as tracking that ended before the job;
+    `at_risk` what is lost if the run is killed now.
     """
 
     server: str | None
@@ -41,6 +47,7 @@ class Tracked:
     record: TrackedRun | None = None
     reason: SafeText | None = None
     note: str | None = None
+    at_risk: str | None = None
 
 
 def record(site: Site, run: Run) -> Tracked | None:
@@ -68,13 +75,14 @@ def record(site: Site, run: Run) -> Tracked | None:
         words = f"{tracker.url} has no record {known.mlflow_run_id}"
         return replace(known, reason=safe(words, max_cells=400))
     if site.mode == "demo":
-        known = replace(known, experiment=safe(_played(site).experiments[found.run_id]))
+        known = replace(known, experiment=safe(_played(site).experiment_of[found.run_id]))
     return replace(
         known,
         mlflow_run_id=found.run_id,
         address=tracker.page(found),
         record=found,
         note=_difference(run, found),
+        at_risk=_at_risk(site, run, found),
     )
 
 
@@ -159,7 +167,7 @@ def sync(site: Site, *, dry_run: bool = False) -> Report:
         raise SourceMissing(f"sync: {site.untracked}")
     from foundry_tui.store.links import LinkError
 
-    snapshot = site.whole()
+    snapshot = site.whole(measured=False)
     try:
         with site.links.writer(wait_s=LOCK_WAIT_S) as mine:
             if not mine:
@@ -203,6 +211,7 @@ def _pass(
         thorough=thorough,
         accounting=accounting,
         dry_run=dry_run,
+        past=lambda: site.past,
     )
 
 
@@ -237,6 +246,26 @@ def _played(site: Site) -> Played:
     return tracker
 
 
+def _at_risk(site: Site, run: Run, found: TrackedRun) -> str | None:
+    """The GPU-hours since the newest checkpoint, for a running run that says where those lie."""
+    from foundry_tui.jobs.checkpoint import at_risk, newest
+
+    path = found.tags.get(CHECKPOINT_TAG)
+    if not path or run.state is not RunState.RUNNING or site.mode == "demo":
+        return None
+    last = newest(Path(path))
+    now = site.clock()
+    lost = at_risk(run.started_at, last.at, now, run.request.gpu_milli)
+    if lost is None:
+        return None
+    if last.at is None:
+        since = f"no checkpoint yet ({last.why})"
+    else:
+        minutes = max(0, round((now - last.at).total_seconds() / 60))
+        since = f"the newest checkpoint is {minutes} min old"
+    return safe(f"{lost:.2f} GPU-hours are lost: {since}", max_cells=300)
+
+
 def _difference(run: Run, found: TrackedRun) -> str | None:
     """Where a run and its record tell different things; a task is not its whole array."""
     if run.array is not None:
@@ -246,4 +275,15 @@ def _difference(run: Run, found: TrackedRun) -> str | None:
     if decision.status is not None:
         return f"not in line yet: {decision.words}; `foundry sync` does it"
     told = "disagree" in decision.words or "tracking ended" in decision.words
-    return decision.words if told else None
+    return decision.words if told else _written_later(run, found)
+
+
+def _written_later(run: Run, found: TrackedRun) -> str | None:
+    """Whether something has gone on writing to the record after the job had ended."""
+    latest = max((point.at for point in found.metrics.values()), default=None)
+    if run.state in LIVE or run.ended_at is None or latest is None:
+        return None
+    late_s = (latest - run.ended_at).total_seconds()
+    if late_s <= CLOCKS_S:
+        return None
+    return f"a process still wrote to it {late_s / 60:.0f} min after the job had ended"

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -119,6 +119,8 @@ def up(site: Site, port: int, tell: Callable[[str], None]) -> int:
         SourceMissing: it did not start, or ended by itself.
         ActionError: one runs already, there is no MLflow here, or no folder to keep it in.
     """
+    if site.unasked:  # what is tracked on a host without a scheduler is no play
+        site = replace(site, mode="live")
     if (running := up_now(site)) is not None:
         raise ActionError(f"one runs already: {running.url} (pid {running.pid})")
     from foundry_tui.tracking.ports import TrackerDown, TrackingError

@@ -73,7 +73,9 @@ def _as_run(source: str, kind: str, wanted: Wanted, snapshot: Snapshot) -> Run:
     known = {q.name for q in snapshot.queues if q.source == source}
     # a project may be named by its id, or be the only one that may be used
     queue = None if kind == RUNAI and wanted.project not in known else wanted.project
-    pods, share = wanted.workers, wanted.gpu_portion_milli or WHOLE_MILLI
+    # an elastic run starts with the fewest pods that it can do with
+    pods = wanted.min_replicas or wanted.workers
+    share = wanted.gpu_portion_milli or WHOLE_MILLI
     words = {
         "queue_label": wanted.project,
         "pods_wanted": str(pods),

@@ -25,11 +25,11 @@ def main(argv: list[str] | None = None, screens: Screens | None = None) -> int:
 
         print(f"foundry {__version__}")
         return 0
-    if sys.stdout is None:
-        from pathlib import Path
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller (`>&-`)
+            from pathlib import Path
 
-        # Closed by the caller (`>&-`).
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     try:
         from foundry_tui.cli.app import run
 

@@ -27,8 +27,11 @@ COMMANDS = {
     "inspect": "foundry_tui.cli.run",
     "logs": "foundry_tui.cli.run",
     "snapshot": "foundry_tui.cli.look",
-    "submit": "foundry_tui.cli.act",
-    "render": "foundry_tui.cli.act",
+    "init": "foundry_tui.cli.start",
+    "submit": "foundry_tui.cli.submit",
+    "render": "foundry_tui.cli.render",
+    "preflight": "foundry_tui.cli.preflight",
+    "reproduce": "foundry_tui.cli.reproduce",
     "cancel": "foundry_tui.cli.act",
     "hold": "foundry_tui.cli.act",
     "release": "foundry_tui.cli.act",
@@ -39,9 +42,19 @@ COMMANDS = {
     "journal": "foundry_tui.cli.act",
     "advise": "foundry_tui.cli.plan",
     "fractions": "foundry_tui.cli.plan",
-    "report": "foundry_tui.cli.plan",
+    "report": "foundry_tui.cli.report",
+    "collect": "foundry_tui.cli.collect",
     "sync": "foundry_tui.cli.track",
+    "experiments": "foundry_tui.cli.experiments",
+    "tracked": "foundry_tui.cli.experiments",
+    "diff": "foundry_tui.cli.experiments",
+    "best": "foundry_tui.cli.experiments",
+    "report-run": "foundry_tui.cli.experiments",
+    "note": "foundry_tui.cli.experiments",
+    "tag": "foundry_tui.cli.experiments",
     "tracking": "foundry_tui.cli.track",
+    "agent": "foundry_tui.cli.agent",
+    "demo-agents": "foundry_tui.cli.demo_agents",
     "keys": "foundry_tui.cli.keys",
     "config": "foundry_tui.cli.setup",
     "completion": "foundry_tui.cli.setup",
@@ -60,7 +73,7 @@ class Commands(click.Group):
             return None
         from importlib import import_module
 
-        found = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        found = getattr(import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
         assert isinstance(found, click.Command)
         return found
 

@@ -11,7 +11,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 import click
 
 from foundry_tui.actions.errors import WrongUse
-from foundry_tui.actions.site import Options, Site, open_site
+from foundry_tui.actions.opening import open_site
+from foundry_tui.actions.site import Options, Site
 
 P = ParamSpec("P")
 R = TypeVar("R")

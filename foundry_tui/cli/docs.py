@@ -9,6 +9,8 @@ import click
 
 from foundry_tui.actions.keymap import IN_TABLES
 from foundry_tui.actions.onscreen import EVERY, key_text
+from foundry_tui.actions.rendering import schema_text
+from foundry_tui.actions.reports.make import ABOUT, NAMES, columns_of
 from foundry_tui.actions.setup import template
 from foundry_tui.actions.table import ACTIONS
 from foundry_tui.cli.app import COMMANDS, foundry
@@ -17,6 +19,8 @@ from foundry_tui.cli.context import _OPTIONS
 TARGET = Path("docs/cli.md")
 KEYS = Path("docs/screens/keys.md")
 CONFIGURATION = Path("docs/configuration.md")
+COLUMNS = Path("docs/report-columns.md")
+SCHEMA = Path("foundry_tui/jobs/spec.schema.json")
 
 
 def page() -> str:
@@ -100,10 +104,32 @@ def configuration_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def columns_page() -> str:
+    """Every column of every report, with its definitions."""
+    lines = [
+        "# Columns of the reports",
+        "",
+        "Made by `make docs` from the columns themselves. [Reports](reports.md) says what holds",
+        "for all of them. A field is empty where the value is not known, which is never 0. Times",
+        "are UTC, hours have four decimal places, per cent and money two.",
+    ]
+    for name in NAMES:
+        columns, definitions = columns_of(name)
+        about = ABOUT[name]
+        lines += ["", f"## {name}", "", f"{about[0].upper()}{about[1:]}."]
+        lines += ["", "| column | holds |", "|---|---|"]
+        lines += [f"| `{column.name}` | {column.doc} |" for column in columns]
+        if definitions:
+            lines += ["", *(f"- {words}" for words in definitions)]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[Path, Callable[[], str]] = {
     TARGET: page,
     KEYS: keys_page,
     CONFIGURATION: configuration_page,
+    COLUMNS: columns_page,
+    SCHEMA: schema_text,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -16,9 +17,10 @@ from foundry_tui.actions import doctor as doctors
 from foundry_tui.actions import look
 from foundry_tui.actions.errors import PARTLY, NothingMatched, SourceMissing
 from foundry_tui.actions.select import compiled
-from foundry_tui.actions.site import down
+from foundry_tui.actions.site import down, silent_meters
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command
+from foundry_tui.estate import fields
 from foundry_tui.estate import filter as filters
 from foundry_tui.estate.snapshot import Snapshot, encode
 from foundry_tui.presenters import csvout, filterable, records, tables
@@ -32,6 +34,9 @@ watching = click.option(
     "--watch", "seconds", type=click.FloatRange(min=0.1), metavar="S", help="Show it every S s."
 )
 
+
+LEADS_S = 60.0
+"""Who shows less often than this does not collect for the user's other screens."""
 
 LISTS = frozenset({"--json", "--csv", "--where"})
 """What a command that lists nouns can do."""
@@ -47,11 +52,19 @@ def told(snapshot: Snapshot, notes: Sequence[str] = ()) -> None:
         output.narrate(words)
 
 
+def unmeasured(snapshot: Snapshot) -> None:
+    """Say on standard error which sources of readings are silent: it changes no exit code."""
+    for source in silent_meters(snapshot.sources):
+        output.narrate(f"{source.name} is {source.state}: {source.reason}")
+
+
 def watched(context: Context, seconds: float | None, once: Callable[[], int]) -> int:
     """Show once, or again and again; the sources are then asked as often as it is shown."""
     if seconds is not None:
         context.site.refresh_s = max(output.MIN_WATCH_S, seconds)
-    return output.watch(seconds, once)
+        if context.site.refresh_s <= LEADS_S:
+            context.site.stay()
+    return output.watch(seconds, once, lambda: seconds is not None and context.site.stirred())
 
 
 def style(context: Context) -> Style:
@@ -106,6 +119,7 @@ def show(
             where=context.where,
             total=len(rows),
             notes=partial,
+            idle_after_s=context.site.idle_after_s,
         )
         output.emit(table(kept, listing))
     if context.as_json or context.as_csv:
@@ -126,14 +140,20 @@ def age_code(snapshot: Snapshot) -> int:
 @command("overview")
 @watching
 def overview(context: Context, seconds: float | None = None) -> int:
+    after_s = context.site.idle_after_s
+
     def once() -> int:
         snapshot = context.site.whole()
         now = snapshot.generated_at
         if context.as_json:
-            payload = asdict(pages.gpu_totals(snapshot.nodes, snapshot.gpus))
+            payload = asdict(
+                pages.gpu_totals(snapshot.nodes, snapshot.gpus, now, idle_after_s=after_s)
+            )
             output.emit(records.envelope("overview", payload, sources=snapshot.sources, now=now))
         else:
-            output.emit(pages.overview(snapshot, now=now, style=style(context)))
+            output.emit(
+                pages.overview(snapshot, now=now, style=style(context), idle_after_s=after_s)
+            )
         return age_code(snapshot)
 
     return watched(context, seconds, once)
@@ -172,7 +192,7 @@ def nodes(context: Context, seconds: float | None) -> int:
             "nodes",
             snapshot.nodes,
             snapshot,
-            fields=filters.NODE_FIELDS,
+            fields=fields.NODE_FIELDS,
             seen=filterable.node_fields,
             record=lambda n: records.node_record(n, snapshot.generated_at),
             table=lambda rows, page: tables.nodes_table(rows, snapshot.gpus, page),
@@ -186,12 +206,13 @@ def nodes(context: Context, seconds: float | None) -> int:
 def gpus(context: Context, seconds: float | None) -> int:
     def once() -> int:
         snapshot = context.site.whole()
+        unmeasured(snapshot)
         return show(
             context,
             "gpus",
             snapshot.gpus,
             snapshot,
-            fields=filters.GPU_FIELDS,
+            fields=fields.GPU_FIELDS,
             seen=lambda g: filterable.gpu_fields(g, snapshot.generated_at),
             record=lambda g: records.gpu_record(g, snapshot.generated_at),
             table=lambda rows, page: tables.gpus_table(rows, snapshot.runs, page),
@@ -204,13 +225,13 @@ def gpus(context: Context, seconds: float | None) -> int:
 @watching
 def queues(context: Context, seconds: float | None) -> int:
     def once() -> int:
-        snapshot = context.site.whole()
+        snapshot = context.site.whole(measured=False)
         return show(
             context,
             "queues",
             snapshot.queues,
             snapshot,
-            fields=filters.QUEUE_FIELDS,
+            fields=fields.QUEUE_FIELDS,
             seen=filterable.queue_fields,
             record=records.queue_record,
             table=lambda rows, page: tables.queues_table(rows, page, snapshot.queues),
@@ -237,7 +258,7 @@ def runs(context: Context, seconds: float | None, since: float) -> int:
             "runs",
             rows,
             snapshot,
-            fields=filters.RUN_FIELDS,
+            fields=fields.RUN_FIELDS,
             seen=lambda r: filterable.run_fields(r, snapshot.generated_at),
             record=records.run_record,
             table=tables.runs_table,
@@ -268,6 +289,8 @@ def write_atomically(target: Path, data: bytes) -> None:
     Raises:
         OSError: the folder cannot be written, or is full; the old file is then still there.
     """
+    if target.is_dir():
+        raise OSError(errno.EISDIR, "is a folder: name a file in it", str(target))
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     except OSError as error:

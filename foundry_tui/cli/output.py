@@ -15,6 +15,8 @@ from foundry_tui.estate.text import safe
 MIN_WATCH_S = 10.0
 """`--watch` never asks a scheduler more often than this."""
 
+MEANWHILE_S = 2.0
+
 
 def narrate(text: str) -> None:
     """One message for the person, on standard error."""
@@ -59,8 +61,13 @@ def colour() -> bool:
     return sys.stdout.isatty() and not dumb and "NO_COLOR" not in os.environ
 
 
-def watch(seconds: float | None, show: Callable[[], int | None]) -> int:
-    """Show once, or again every `seconds` until Ctrl-C; returns the last exit code."""
+def watch(
+    seconds: float | None, show: Callable[[], int | None], meanwhile: Callable[[], object]
+) -> int:
+    """Show once, or again every `seconds` until Ctrl-C; returns the last exit code.
+
+    `meanwhile` is called every few seconds between two shows.
+    """
     if seconds is None:
         return show() or 0
     pause = max(MIN_WATCH_S, seconds)
@@ -72,7 +79,10 @@ def watch(seconds: float | None, show: Callable[[], int | None]) -> int:
             if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
                 sys.stdout.write("\x1b[H\x1b[2J")
             code = show() or 0
-            time.sleep(pause)
+            until = time.monotonic() + pause
+            while (left_s := until - time.monotonic()) > 0:
+                time.sleep(min(left_s, MEANWHILE_S))
+                meanwhile()
     except KeyboardInterrupt:
         return code
 

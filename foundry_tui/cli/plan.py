@@ -1,18 +1,16 @@
-"""Commands that compute: advise, fractions and report."""
+"""Commands that compute: advise and fractions."""
 
 from __future__ import annotations
 
 import math
-import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
 from foundry_tui.actions import fractions as sharing
-from foundry_tui.actions import report as reporting
 from foundry_tui.actions.advise import TIME_LIMIT_S, advice
-from foundry_tui.actions.errors import PARTLY, WrongUse
+from foundry_tui.actions.errors import ActionError, WrongUse
+from foundry_tui.actions.rightsize import spec_change
 from foundry_tui.actions.tradeoffs import tradeoffs
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command
@@ -110,6 +108,11 @@ def advise(
     metavar="GIB",
     help="The memory of their GPU, where no reading tells it.",
 )
+@click.option(
+    "--diff", "as_diff", is_flag=True, help="The advice for RUN as a change of its job spec."
+)
+@click.option("--spec", metavar="FILE", help="That spec; without it the one of the run's record.")
+@click.option("--apply", is_flag=True, help="Write the change into the file of --spec.")
 def fractions(
     context: Context,
     references: tuple[str, ...],
@@ -117,7 +120,14 @@ def fractions(
     memory: float | None,
     memory_util: float | None,
     device: float | None,
+    as_diff: bool,
+    spec: str | None,
+    apply: bool,
 ) -> int:
+    if apply and spec is None:
+        raise WrongUse("--apply: name the file that is written with --spec FILE")
+    if apply and (context.site.options.read_only or context.site.config.read_only):
+        raise ActionError("--apply: read-only, no file is changed")
     _finite("--memory", memory, GIB)
     _finite("--device", device, GIB)
     assumed = None
@@ -132,8 +142,20 @@ def fractions(
         raise WrongUse("give --gpu-util and --memory together: without one, no share is safe")
     snapshot = context.site.whole()
     told(snapshot)
-    found = sharing.fractions(snapshot, references, assumed=assumed)
-    if context.as_json:
+    known = sharing.measured(context.site, snapshot)
+    found = sharing.fractions(snapshot, references, assumed=assumed, known=known)
+    if as_diff or spec is not None:
+        change = spec_change(context.site, snapshot, found, spec)
+        output.emit(change.difference.rstrip("\n") or f"{change.name} says so already")
+        if change.note is not None:
+            output.narrate(change.note)
+        if apply and change.path is not None and change.difference:
+            path = change.path.resolve()
+            mode = path.stat().st_mode
+            write_atomically(path, change.after)
+            path.chmod(mode & 0o777)
+            output.narrate(f"{path} is changed; the next submit asks for that share")
+    elif context.as_json:
         record = records.fractions_record(found)
         output.emit(
             records.envelope(
@@ -157,47 +179,3 @@ def _finite(name: str, value: float | None, unit: int = 1) -> None:
     """
     if value is not None and not math.isfinite(value * unit):
         raise WrongUse(f"{name} {value:g}: give a finite number")
-
-
-def _moment(text: str, name: str, now: datetime) -> datetime:
-    """A time of the command line: a date, an RFC 3339 time, `now`, or `7d` ago."""
-    text = text.strip()
-    if text == "now":
-        return now
-    unit = {"h": 1, "d": 24, "w": 168}.get(text[-1:])
-    try:
-        if unit is not None and text[:-1].isdecimal():
-            return now - timedelta(hours=unit * int(text[:-1]))
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise WrongUse(
-            f"{name} {text!r}: give a date (2026-11-01), a time (2026-11-01T06:00Z), now, or 7d"
-        ) from error
-
-
-@command("report", serves=frozenset({"--json", "--csv"}))
-@click.argument("name", metavar="NAME", type=click.Choice(["jobs"]))
-@click.option("--from", "start", default="1d", show_default=True, help="Begin, UTC.")
-@click.option("--to", "end", default="now", show_default=True, help="End, UTC; not included.")
-@click.option(
-    "-o", "--output", "folder", type=click.Path(path_type=Path), help="Folder for the files."
-)
-def report(context: Context, name: str, start: str, end: str, folder: Path | None) -> int:
-    now = context.site.clock()
-    made = reporting.jobs(
-        context.site,
-        _moment(start, "--from", now),
-        _moment(end, "--to", now),
-        folder=folder,
-        command=sys.argv[1:],
-    )
-    if context.as_json:
-        output.emit(records.envelope("report", made.rows, sources=(), now=now))
-    elif folder is None:
-        output.emit(made.csv)
-    else:
-        output.narrate(f"wrote {made.path} ({len(made.rows)} rows) and its .meta.json")
-    for note in made.notes:
-        output.narrate(note)
-    return PARTLY if made.notes else 0

@@ -19,9 +19,11 @@ from foundry_tui.presenters.why import why_page
 named = click.argument("references", metavar="RUN...", nargs=-1, required=True)
 
 
-def chosen(context: Context, references: tuple[str, ...]) -> tuple[Snapshot, tuple[Run, ...]]:
+def chosen(
+    context: Context, references: tuple[str, ...], *, measured: bool = False
+) -> tuple[Snapshot, tuple[Run, ...]]:
     """The estate and the runs named in it, the finished ones of accounting too."""
-    snapshot = context.site.whole()
+    snapshot = context.site.whole(measured=measured)
     told(snapshot)
     try:
         return snapshot, resolve_in(snapshot, references)
@@ -56,7 +58,7 @@ def why(context: Context, references: tuple[str, ...]) -> int:
 @command("inspect")
 @named
 def inspect(context: Context, references: tuple[str, ...]) -> int:
-    snapshot, runs = chosen(context, references)
+    snapshot, runs = chosen(context, references, measured=True)
     found = [look.inspect(context.site, snapshot, run) for run in runs]
     if context.as_json:
         payload = [

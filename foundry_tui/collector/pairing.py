@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from foundry_tui.estate.run import LIVE, Run
+from foundry_tui.estate.run import GOES_ON, LIVE, Run
 from foundry_tui.estate.usage import UsageRecord
 from foundry_tui.store.links import Link
 from foundry_tui.tracking.reconcile import Job, expected, whole
@@ -58,7 +58,7 @@ def as_one(rows: Sequence[Run], records: Iterable[UsageRecord]) -> Job | None:
         # The newest try of a requeued run stands last.
         newest = {r.native_id: r for r in records}
         for native_id, record in newest.items():
-            if record.state in LIVE and native_id not in parts:
+            if record.state in GOES_ON and native_id not in parts:
                 return None
             ended = Job(state=record.state, ended_at=record.ended_at, exit_code=record.exit_code)
             parts.setdefault(native_id, ended)

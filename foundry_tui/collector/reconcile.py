@@ -13,21 +13,18 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from foundry_tui.changes.carry import ON_ITS_WAY_S, alive
+from foundry_tui.collector.closing import Closer, where
 from foundry_tui.collector.pairing import as_known, as_one, by_key, enough, of_pair, token_key
+from foundry_tui.estate.recorded import REASON_TAG, SOURCE_TAG, SUBMIT_TAG
 from foundry_tui.estate.run import LIVE, Run
 from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.estate.tracked import TrackedRun, TrackStatus
 from foundry_tui.estate.usage import UsageRecord, Window
 from foundry_tui.schedulers.ports import SchedulerActor, SchedulerError, SchedulerReader
+from foundry_tui.store.history import Past
 from foundry_tui.store.links import Link, LinkError, Links
-from foundry_tui.tracking.link import REASON_TAG, SOURCE_TAG, SUBMIT_TAG, job_tag
-from foundry_tui.tracking.ports import (
-    TrackedRun,
-    Tracker,
-    TrackerDenied,
-    TrackerDown,
-    TrackingError,
-    TrackStatus,
-)
+from foundry_tui.tracking.link import MAX_TAG_CHARS, job_tag
+from foundry_tui.tracking.ports import Tracker, TrackerDenied, TrackerDown, TrackingError
 from foundry_tui.tracking.reconcile import Decision, Job, Kind, decide
 
 MARGIN = timedelta(hours=1)
@@ -72,7 +69,8 @@ class Pass:
     """One pass. `user` gives who acts on a source; `backend` its scheduler's kind.
 
     `thorough` looks at every record; otherwise only at those whose job has moved on. Without
-    `accounting` only the job list is believed. `dry_run` writes nothing anywhere.
+    `accounting` only the job list is believed. `dry_run` writes nothing anywhere. `past` gives the
+    history, from which the figures of ended runs come.
     """
 
     links: Links
@@ -85,10 +83,21 @@ class Pass:
     thorough: bool = True
     accounting: bool = True
     dry_run: bool = False
+    past: Callable[[], Past | None] | None = None
     _silent: dict[str, str] = field(init=False, default_factory=dict)
     _rows: dict[str, dict[str, list[Run]]] = field(init=False, default_factory=dict)
     _records: dict[str, dict[str, list[UsageRecord]]] = field(init=False, default_factory=dict)
+    _closer: Closer = field(init=False)
     _problems: list[str] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._closer = Closer(
+            tracker=self.tracker,
+            clock=self.clock,
+            accounting=self._accounting if self.accounting else None,
+            patient=self.thorough,
+            past=self.past,
+        )
 
     def run(self) -> Report:
         """Go over all open pairs. What one of them fails at costs the others nothing."""
@@ -112,6 +121,7 @@ class Pass:
                     (result, of_pair(self._own(result.source), result), result is not link)
                 )
         self._ask_accounting([(link, rows) for link, rows, _ in known])
+        self._closer.expect([(link, rows) for link, rows, _ in known], self._records)
         for link, rows, repaired in known if down is None else ():
             try:
                 item = self._settle(link, rows, repaired=repaired)
@@ -122,6 +132,7 @@ class Pass:
                 item = self._item(link, "failed", str(error))
             if item is not None:
                 items.append(item)
+        self._problems += self._closer.problems
         return Report(
             items=tuple(items), silent=self._silent, down=down, problems=tuple(self._problems)
         )
@@ -203,13 +214,16 @@ class Pass:
             if not enough(rows) and self._answers(link.source) and self.accounting:
                 since[link.source] = min(link.created_at, since.get(link.source, link.created_at))
         for source, start in since.items():
-            window = Window(start - MARGIN, max(start, self.clock()) + MARGIN)
             try:
-                read = self.schedulers[source].accounting(window, users=(self.user(source),))
+                self._records[source] = self._accounting(source, start)
             except SchedulerError as error:
                 self._silent[source] = str(error)
-                continue
-            self._records[source] = by_key(read.records)
+
+    def _accounting(self, source: str, start: datetime) -> dict[str, list[UsageRecord]]:
+        """The user's tries since `start`, by key. Raises `SchedulerError`."""
+        window = Window(start - MARGIN, max(start, self.clock()) + MARGIN)
+        read = self.schedulers[source].accounting(window, users=(self.user(source),))
+        return by_key(read.records)
 
     def _answers(self, source: str) -> bool:
         """Whether the job list of a source is from now; notes why not."""
@@ -245,22 +259,35 @@ class Pass:
             attempt=link.attempt,
             missing_s=(now - since).total_seconds() if since else None,
         )
-        return self._carried_out(link, record, job, decision, repaired=repaired)
+        return self._carried_out(link, record, job, rows, decision, repaired=repaired)
 
     def _carried_out(
-        self, link: Link, record: TrackedRun, job: Job | None, decision: Decision, *, repaired: bool
+        self,
+        link: Link,
+        record: TrackedRun,
+        job: Job | None,
+        rows: Sequence[Run],
+        decision: Decision,
+        *,
+        repaired: bool,
     ) -> Item:
-        if decision.kind is not Kind.LEAVE:
+        tags = {**decision.tags, **where(record, rows)}
+        if decision.kind is not Kind.LEAVE or tags:
             ended_at = decision.ended_at
             if decision.status is not None and decision.over:
-                ended_at = ended_at or self.clock()
-            self._update(link, decision.status, ended_at, decision.tags)
+                ended_at = _not_before(record, ended_at or self.clock())
+            self._update(link, decision.status, ended_at, tags)
         after = decision.status or record.status
-        link = replace(link, status=str(after), attempt=decision.attempt, settled=decision.over)
+        link = replace(link, status=str(after), attempt=decision.attempt)
+        words, over = decision.words, decision.over
+        if over and job is not None and not self.dry_run:
+            more = self._closer.close(link, job.ended_at, rows)
+            words, over = (words, False) if more is None else (words + more, True)
+        link = replace(link, settled=over)
         self._save(link)
         did = {Kind.WRITE: "wrote", Kind.ORPHANED: "orphaned", Kind.LEAVE: "left"}[decision.kind]
         return replace(
-            self._item(link, "repaired" if repaired and did == "left" else did, decision.words),
+            self._item(link, "repaired" if repaired and did == "left" else did, words),
             state=job.state.value if job else None,
             before=str(record.status),
             after=str(after),
@@ -290,8 +317,9 @@ class Pass:
         tags: Mapping[str, str],
     ) -> None:
         if not self.dry_run:
+            cut = {key: value[:MAX_TAG_CHARS] for key, value in tags.items()}
             self.tracker.update(
-                link.mlflow_run_id or "", status=status, ended_at=ended_at, tags=tags
+                link.mlflow_run_id or "", status=status, ended_at=ended_at, tags=cut
             )
 
     def _save(self, link: Link) -> None:
@@ -315,3 +343,8 @@ class Pass:
             did=did,
             words=words,
         )
+
+
+def _not_before(record: TrackedRun, ended_at: datetime) -> datetime:
+    """An end is not before the begin, however the clocks of the two hosts differ."""
+    return ended_at if record.started_at is None else max(ended_at, record.started_at)

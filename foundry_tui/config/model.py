@@ -7,7 +7,6 @@ The file, its template and the documentation are all made from the metadata of t
 - `least`, `most`: bounds of a number; a value outside is an error.
 - `floor`: a lower number is raised to this one, with a warning.
 - `named`: the option holds one table per source, `[option.NAME]`; the template's NAME.
-- `unread`: sources of this sort are checked and not read by this version; loading says so.
 - `choices`: the words that are allowed.
 - `pairs`: the option is a table of names of the user's own; the template's example name.
 - `url`: the text must be an http(s) URL without user name and password.
@@ -28,9 +27,6 @@ from foundry_tui.config.sources import (
     TelemetryConfig,
     about,
 )
-
-NOT_YET = "This version does not read it."
-"""Said of sources that can be written into the file early; loading warns of each."""
 
 REFRESH_FLOOR_S = 10.0
 """Seconds: no scheduler is polled more often, however many screens are open."""
@@ -107,6 +103,72 @@ class Screens:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collecting:
+    """The history of readings, and who collects it."""
+
+    folder: Path | None = field(
+        default=None,
+        metadata=about(
+            "Folder of the history, on a local disk; without it one in the cache_dir, or in "
+            "/var/tmp/foundry-UID where that is in memory.",
+            example="/var/tmp/foundry-history",
+        ),
+    )
+    shared: Path | None = field(
+        default=None,
+        metadata=about(
+            "Folder of a collector that serves all users of this host, where it is not in the "
+            "usual place.",
+            example="/var/lib/foundry",
+        ),
+    )
+    service_user: str = field(
+        default="foundry",
+        metadata=about("The user that the shared collector runs as; data of others is ignored."),
+    )
+    raw_hours: float = field(
+        default=48.0,
+        metadata=about("Hours for which every minute is kept.", least=1.0, most=8760.0),
+    )
+    quarter_days: float = field(
+        default=35.0,
+        metadata=about("Days for which every quarter of an hour is kept.", least=1.0, most=3650.0),
+    )
+    hourly_days: float = field(
+        default=400.0,
+        metadata=about("Days for which every hour is kept.", least=1.0, most=36500.0),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporting:
+    """What reports need to know of the site."""
+
+    folder: Path | None = field(
+        default=None,
+        metadata=about(
+            "Folder that the screen offers for reports; without it `reports` where it was started.",
+            example="~/reports",
+        ),
+    )
+    prices: Path | None = field(
+        default=None,
+        metadata=about(
+            "CSV file of prices per GPU-hour with the time each is valid (docs/reports.md).",
+            example="/etc/foundry/prices.csv",
+        ),
+    )
+    salt: Path | None = field(
+        default=None,
+        metadata=about(
+            "File with the secret that pseudonyms are made with; without it one is made in the "
+            "state_dir.",
+            example="/etc/foundry/report-salt",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that can be configured. The defaults are what holds without a file."""
 
@@ -133,6 +195,13 @@ class Config:
     )
     thresholds: Thresholds = field(
         default_factory=Thresholds, metadata=about("Where a value becomes worth a remark.")
+    )
+    collector: Collecting = field(
+        default_factory=Collecting,
+        metadata=about("The history of GPU readings, and who collects it."),
+    )
+    reports: Reporting = field(
+        default_factory=Reporting, metadata=about("What reports need to know of the site.")
     )
     screens: Screens = field(
         default_factory=Screens, metadata=about("How the screens look and behave.")
@@ -161,7 +230,8 @@ class Config:
     telemetry: tuple[TelemetryConfig, ...] = field(
         default=(),
         metadata=about(
-            f"A source of GPU readings; one table each. {NOT_YET}", named="gpus", unread=True
+            "A source of GPU readings; one table each.",
+            named="gpus",
         ),
     )
     mlflow: tuple[MlflowConfig, ...] = field(

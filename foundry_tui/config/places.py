@@ -26,6 +26,11 @@ NETWORK_FS = frozenset(
 )
 """File system types behind a network; every `fuse.*` counts as one too."""
 
+MEMORY_FS = frozenset({"tmpfs", "ramfs"})
+"""File system types whose files are gone when the host, or the user, starts anew."""
+
+HISTORY = "history"
+
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -110,6 +115,28 @@ def cache_dir(
             return Place(folder, _line("; ".join(notices)) if notices else None)
         tried.append(f"{folder}: {reason}")
     raise PlaceError(_line(f"no folder for snapshots: {'; '.join(tried)}; set cache_dir"))
+
+
+def history_dir(
+    configured: Path | None,
+    cache: Path,
+    *,
+    mountinfo: Path = MOUNTINFO,
+    shared_tmp: Path = SHARED_TMP,
+) -> Path:
+    """The folder of the history: `configured`, else one below the cache's.
+
+    A cache in memory ($XDG_RUNTIME_DIR, as a rule) is gone at the next login and too small: then it
+    is one below `/var/tmp/foundry-UID`, where that can be used.
+    """
+    if configured is not None:
+        return configured
+    if fs_type(cache, mountinfo) in MEMORY_FS:
+        private = shared_tmp / f"{APP}-{os.geteuid()}"
+        lasting = fs_type(shared_tmp, mountinfo) not in MEMORY_FS
+        if lasting and (_make_private(private) or _unusable(private)) is None:
+            return private / HISTORY
+    return cache / HISTORY
 
 
 def network_fs(path: Path, mountinfo: Path = MOUNTINFO) -> str | None:

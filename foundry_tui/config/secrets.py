@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from foundry_tui.config.owned import OTHERS_ANY, open_own
-from foundry_tui.config.sources import RunaiConfig
+from foundry_tui.config.sources import RunaiConfig, TelemetryConfig
 from foundry_tui.estate.text import safe
 from foundry_tui.process import ProcessError, run
 
@@ -61,8 +61,8 @@ class Secret:
         raise TypeError("a secret is not written out")
 
 
-def credential(config: RunaiConfig, env: Mapping[str, str]) -> Secret | None:
-    """The credential of a tenant: its file, else its variable, else its command; None without.
+def credential(config: RunaiConfig | TelemetryConfig, env: Mapping[str, str]) -> Secret | None:
+    """The credential of a source: its file, else its variable, else its command; None without.
 
     Raises:
         SecretError: one is configured and cannot be had.

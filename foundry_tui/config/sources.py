@@ -181,23 +181,98 @@ class KubernetesConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryConfig:
-    """One source of GPU readings."""
+    """One source of GPU readings. Its credential is read by `config.secrets`."""
 
     name: str
     kind: str = field(
         metadata=about(
-            "nvml: the GPUs of this host; agents: one agent per node; prometheus: a server.",
+            "nvml: the GPUs of this host; agents: `foundry agent` on every node; dcgm: a "
+            "dcgm-exporter on every node; prometheus: a Prometheus or VictoriaMetrics server.",
             example="prometheus",
-            choices=("nvml", "agents", "prometheus"),
+            choices=("nvml", "agents", "dcgm", "prometheus"),
         )
     )
     url: str | None = field(
         default=None,
         metadata=about(
-            "Address of the Prometheus server, or of an agent with {node} for the node's name.",
-            example="http://prometheus.example.org:9090",
+            "Address of the server; of agents and exporters with {node} where the name of a node "
+            "goes, asked of every node that the schedulers list.",
+            example="https://{node}:9470/metrics",
             url=True,
         ),
+    )
+    targets_file: Path | None = field(
+        default=None,
+        metadata=about(
+            "Agents or exporters as a list instead: a file as Prometheus' file_sd_configs takes "
+            "it, in JSON, with the label `node` for a node's name.",
+            example="/etc/foundry/targets.json",
+        ),
+    )
+    match: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            "Labels that series of a Prometheus server must have, each as name=value.",
+            example=("cluster=gpu-cluster",),
+        ),
+    )
+    credential_file: Path | None = field(
+        default=None,
+        metadata=about(
+            "File with the bearer token; mode 0600 and yours, or it is not read.",
+            example="~/.config/foundry/agents.token",
+            private=True,
+        ),
+    )
+    credential_env: str | None = field(
+        default=None,
+        metadata=about(
+            "Environment variable with the token, where there is no credential_file.",
+            example="FOUNDRY_AGENTS_TOKEN",
+            private=True,
+        ),
+    )
+    credential_command: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            "Command that prints the token, where there is neither of the two above.",
+            example=("pass", "show", "foundry-agents"),
+            private=True,
+        ),
+    )
+    ca_file: Path | None = field(
+        default=None,
+        metadata=about(
+            "Certificate of the authority that signed the servers' own; without it the system's "
+            "authorities.",
+            example="/etc/ssl/certs/site-ca.pem",
+        ),
+    )
+    client_cert: Path | None = field(
+        default=None,
+        metadata=about(
+            "Certificate that foundry shows to servers that ask for one (mTLS).",
+            example="~/.config/foundry/client.pem",
+        ),
+    )
+    client_key: Path | None = field(
+        default=None,
+        metadata=about(
+            "Key of that certificate; mode 0600 and yours, or it is not read.",
+            example="~/.config/foundry/client.key",
+        ),
+    )
+    gpu_index: str = field(
+        default="auto",
+        metadata=about(
+            "What the scheduler's index of a GPU means on the nodes: nvml (order of the PCI bus), "
+            "minor (the N of /dev/nvidiaN), or auto (what the processes seen on the GPUs say).",
+            choices=("auto", "nvml", "minor"),
+        ),
+    )
+    timeout_s: float = field(
+        default=5.0,
+        metadata=about("Seconds that one request may take.", least=1.0, most=600.0),
     )
 
 

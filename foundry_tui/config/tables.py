@@ -19,6 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A source's name. No slash: a run's id is `source/native`."""
 
 _NAME_RULE = "a name of letters, digits, '.', '_' and '-', at most 64, a letter or digit first"
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -46,8 +47,6 @@ class Tables:
                     problem = f"the name of {seen[source.name]}"
                     raise self._error(where, problem, "a name that no other source has")
                 seen[source.name] = where
-                if option.metadata.get("unread"):
-                    self.warnings.append(f"{self.path}: {where} is not read by this version")
         for feed in config.telemetry:
             self._check_telemetry(feed)
         return config
@@ -166,11 +165,22 @@ class Tables:
             raise self._error(where, _describe(value), expected)
 
     def _check_telemetry(self, feed: TelemetryConfig) -> None:
-        where = f"telemetry.{feed.name}.url"
-        if feed.kind == "prometheus" and feed.url is None:
-            raise self._error(where, "nothing", "the address of the Prometheus server")
-        if feed.kind == "agents" and feed.url is not None and "{node}" not in feed.url:
-            raise self._error(where, _describe(feed.url), "{node} where the node's name goes")
+        where = f"telemetry.{feed.name}"
+        url, listed = feed.url, feed.targets_file is not None
+        if feed.kind == "prometheus" and url is None:
+            raise self._error(f"{where}.url", "nothing", "the address of the Prometheus server")
+        if feed.kind in ("agents", "dcgm"):
+            if url is None and not listed:
+                raise self._error(f"{where}.url", "nothing", "a url with {node}, or a targets_file")
+            if url is not None and "{node}" not in url:
+                wanted = "{node} where the node's name goes"
+                raise self._error(f"{where}.url", _describe(url), wanted)
+        if (feed.client_cert is None) != (feed.client_key is None):
+            missing = "client_key" if feed.client_key is None else "client_cert"
+            raise self._error(f"{where}.{missing}", "nothing", "certificate and key together")
+        for label in feed.match:
+            if not _LABEL.fullmatch(label.partition("=")[0]) or "=" not in label:
+                raise self._error(f"{where}.match", _describe(label), "labels as name=value")
 
     def _unknown(self, where: str, key: str, known: list[str]) -> ConfigError:
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.7)

@@ -66,7 +66,7 @@ def _bounds(option: Field[Any]) -> str:
 
 
 def _prose(text: str) -> Iterator[str]:
-    for line in textwrap.wrap(text, WIDTH):
+    for line in textwrap.wrap(text, WIDTH, break_on_hyphens=False):
         yield f"# {line}"
 
 

@@ -15,6 +15,9 @@ from decimal import Decimal
 from foundry_tui.estate.text import safe
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
+_PLAIN = re.compile(
+    r"(?![=+\-@])[ !#-+\--:<-~]*"
+)  # most texts: printable ASCII that stays as it is
 _QUOTED = re.compile(r'[",;]')  # a semicolon separates cells where the comma is the decimal sign
 
 
@@ -25,9 +28,30 @@ def write(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> bytes
         TypeError: a value is of a kind that has no form in one cell, such as a list.
     """
     lines = [",".join(columns)]
-    lines += [",".join([_field(row.get(name)) for name in columns]) for row in rows]
+    lines += [line(row.get(name) for name in columns) for row in rows]
     lines.append("")
     return "\r\n".join(lines).encode()
+
+
+def line(values: Iterable[object]) -> str:
+    """One line of a CSV file, without its end.
+
+    Raises:
+        TypeError: a value is of a kind that has no form in one cell.
+    """
+    return ",".join([_field(value) for value in values])
+
+
+def text(value: str) -> str:
+    """The field of a text: no formula, nothing invisible, quoted where that is needed."""
+    if _PLAIN.fullmatch(value):
+        return value
+    shown = "'" + value if value.startswith(_FORMULA) else value
+    if not (shown.isascii() and shown.isprintable()):
+        shown = safe(shown, max_cells=8 * len(shown))  # the widest stand-in takes 8 cells
+    if not _QUOTED.search(shown):
+        return shown
+    return '"' + shown.replace('"', '""') + '"'
 
 
 def rfc3339(moment: datetime) -> str:
@@ -39,7 +63,7 @@ def _field(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return _text(value)
+        return text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -51,12 +75,3 @@ def _field(value: object) -> str:
     if isinstance(value, datetime):
         return rfc3339(value)
     raise TypeError(f"a CSV cell cannot hold a {type(value).__name__}: {value!r}")
-
-
-def _text(value: str) -> str:
-    text = "'" + value if value.startswith(_FORMULA) else value
-    if not (text.isascii() and text.isprintable()):
-        text = safe(text, max_cells=8 * len(text))  # the widest stand-in takes 8 cells
-    if not _QUOTED.search(text):
-        return text
-    return '"' + text.replace('"', '""') + '"'

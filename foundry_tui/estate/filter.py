@@ -10,7 +10,8 @@ A filter is a list of terms, and a record must satisfy all of them:
   this order in the record's name (`tnl` finds `train-llama`).
 - `a|b` is a or b, for words and for values. `-` before a term turns it round.
 - Quotes keep spaces and take every special meaning away: `name="my run"`, `"-x"`; `\\"` is a
-  quote within quotes. A quoted word must occur as it is written.
+  quote within quotes. A quoted word must occur as it is written. A field whose name has spaces
+  stands in quotes too: `"param.batch size">8`.
 - Durations are `90s 15m 2h 3d 1w` or seconds, sizes `512M 40G` (1024-based) or bytes; a percentage
   may end in `%`.
 - `user=me` is the user who asks.
@@ -54,66 +55,6 @@ class Field:
 
 
 Fields = Mapping[str, Field]
-
-_TEXT = Field("text")
-_NUMBER = Field("number")
-
-RUN_FIELDS: Fields = {
-    "id": Field("set"),  # the full id and the native id, so that either finds the run
-    "name": Field("text", fuzzy=True),
-    "state": _TEXT,
-    "user": _TEXT,
-    "account": _TEXT,
-    "queue": Field("set", ("partition", "project")),
-    "qos": _TEXT,
-    "source": _TEXT,
-    "reason": _TEXT,
-    "node": Field("set", ("nodes",)),
-    "priority": _NUMBER,
-    "gpu_count": Field("number", ("gpu", "gpus")),
-    "gpu_util_pct": Field("number", ("util",)),
-    "memory_bytes": Field("bytes", ("mem", "memory")),
-    "age_s": Field("duration_s", ("age",)),
-    "wait_s": Field("duration_s", ("wait",)),
-}
-"""Fields of a run. `age_s` counts from submission, `wait_s` from submission to the start."""
-
-NODE_FIELDS: Fields = {
-    "name": Field("text", ("node",), fuzzy=True),
-    "state": _TEXT,
-    "gpu_model": Field("text", ("model",)),
-    "gpu_count": Field("number", ("gpu", "gpus")),
-    "gpu_free": Field("number", ("free",)),
-    "gpu_util_pct": Field("number", ("util",)),
-    "queue": Field("set", ("partition", "project")),
-    "reason": _TEXT,
-    "source": _TEXT,
-}
-"""Fields of a node. `gpu_free` counts GPUs, in parts where they are shared: 2.5 is possible."""
-
-GPU_FIELDS: Fields = {
-    "node": Field("text", fuzzy=True),
-    "model": _TEXT,
-    "source": _TEXT,
-    "runs": Field("set", ("run",)),  # full and native ids, as for a run
-    "util_pct": Field("number", ("util",)),
-    "mem_used_bytes": Field("bytes", ("mem",)),
-    "gpu_free": Field("number", ("free",)),
-    "gpu_allocated": Field("number", ("alloc",)),
-    "idle_s": Field("duration_s", ("idle",)),
-}
-"""Fields of a GPU. `gpu_free` and `gpu_allocated` are parts of this GPU, from 0 to 1."""
-
-QUEUE_FIELDS: Fields = {
-    "name": Field("text", ("queue",), fuzzy=True),
-    "kind": _TEXT,
-    "parent": _TEXT,
-    "source": _TEXT,
-    "running": _NUMBER,
-    "waiting": _NUMBER,
-    "oldest_wait_s": Field("duration_s", ("wait",)),
-}
-"""Fields of a queue."""
 
 
 class FilterError(ValueError):
@@ -170,14 +111,14 @@ def parse(text: str, fields: Fields, *, me: frozenset[str] | None = None) -> Fil
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _TERM = re.compile(rf'(?:{_QUOTED}|[^\s"])+', re.DOTALL)
-_HEAD = re.compile(r'(-?)([^"|=!<>~]*)([=!<>~]+)')
+_HEAD = re.compile(rf'(-?)({_QUOTED}|[^"|=!<>~]*)([=!<>~]+)', re.DOTALL)
 _VALUE = re.compile(rf'(?:{_QUOTED}|[^|"])*', re.DOTALL)
 _PIECE = re.compile(rf'({_QUOTED})|(\*)|([^"*]+)', re.DOTALL)
 _OPERATOR = re.compile(r"[=!<>~]+")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 _OPERATORS = (*COMPARE, "~")
-_NUMBER_FORM = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
+_NUMBER_FORM = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII)
 _DURATION_FORM = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+|\d+(?:\.\d+)?", re.ASCII)
 _DURATION_PART = re.compile(r"([\d.]+)([smhdw]?)")
 _BYTES_FORM = re.compile(r"(\d+(?:\.\d+)?)([kmgtp]?)(?:i?b)?", re.ASCII)
@@ -258,6 +199,8 @@ class _Parser:
 
     def comparison_term(self, head: re.Match[str], end: int) -> Predicate:
         minus, name, sign = head.groups()
+        if name.startswith('"'):
+            name = _ESCAPED.sub(r"\1", name[1:-1])
         known = self.full_names.get(name.casefold())
         if known is None:
             raise self.unknown_field(head.start(2), name, sign)

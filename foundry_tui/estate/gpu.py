@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from foundry_tui.estate.reading import Fault
+
 WHOLE_MILLI = 1000
 """Thousandths in one GPU."""
 
@@ -37,37 +39,19 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuSlice:
-    """A MIG instance: hardware part of a GPU, with its own memory and its own run."""
+    """A MIG instance: hardware part of a GPU, with its own memory and its own run.
+
+    `gi` is the driver's number of the GPU instance on its GPU.
+    """
 
     uuid: str | None
     profile: str
     milli: int
     run: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One measurement of one GPU, with where it came from and when.
-
-    `index` is the device's index on `node` as NVML counts; every value that could not be read is
-    None, and `reason` says why when the device as a whole could not be read.
-    """
-
-    node: str
-    index: int
-    source: str
-    read_at: datetime
-    how: str
-    uuid: str | None = None
-    minor: int | None = None
-    model: str | None = None
+    gi: int | None = None
     util_pct: float | None = None
     mem_used_bytes: int | None = None
     mem_total_bytes: int | None = None
-    power_w: float | None = None
-    temp_c: float | None = None
-    mig: bool | None = None
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +60,10 @@ class Gpu:
 
     `tenants` is None when the scheduler did not say who holds the device (`how` then says why);
     an empty tuple means that nobody does. `idle_since` is the start of the unbroken time in which
-    an allocated GPU showed no work; None when that is unknown.
+    an allocated GPU showed no work; None when that is unknown. `measured_by` names the source of
+    the readings, `how` tells how they were made, and what else is to be known of them. `guessed`:
+    the scheduler counts the devices of a node and does not say which it gave to whom, so that the
+    tenants stand on this one by order alone.
     """
 
     node: str
@@ -88,11 +75,20 @@ class Gpu:
     tenants: tuple[Tenant, ...] | None = ()
     slices: tuple[GpuSlice, ...] = ()
     util_pct: float | None = None
+    util_max_pct: float | None = None
     mem_used_bytes: int | None = None
     mem_total_bytes: int | None = None
     power_w: float | None = None
+    energy_mj: int | None = None
     temp_c: float | None = None
+    sm_clock_mhz: int | None = None
+    sm_active_pct: float | None = None
+    tensor_active_pct: float | None = None
+    dram_active_pct: float | None = None
+    faults: tuple[Fault, ...] = ()
+    measured_by: str | None = None
     idle_since: datetime | None = None
+    guessed: bool = False
     how: str | None = None
     read_at: datetime | None = None
 
@@ -110,7 +106,10 @@ class Gpu:
     @property
     def runs(self) -> tuple[str, ...]:
         """Ids of the runs that hold a part of this GPU, each once."""
-        return tuple(dict.fromkeys(t.run for t in self.tenants or ()))
+        tenants = self.tenants or ()
+        if len(tenants) == 1:
+            return (tenants[0].run,)
+        return tuple(dict.fromkeys(t.run for t in tenants))
 
     @property
     def shared(self) -> bool:

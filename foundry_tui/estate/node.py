@@ -31,7 +31,8 @@ class Node:
     """One computer. CPU in thousandths of a core, memory in bytes, GPU in thousandths of a GPU.
 
     `gpu_milli_allocated` is the sum over the node's GPUs as the scheduler accounts it.
-    `queues` names the partitions or node pools that contain the node.
+    `gpu_util_pct` is the mean over `gpu_measured_count` of its GPUs; without that number it is
+    what the node's source told. `queues` names the partitions or node pools that contain the node.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Node:
     gpu_count: int = 0
     gpu_milli_allocated: int | None = None
     gpu_util_pct: float | None = None
+    gpu_measured_count: int | None = None
     cpu_milli: int | None = None
     cpu_milli_allocated: int | None = None
     memory_bytes: int | None = None

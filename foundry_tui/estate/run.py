@@ -10,7 +10,10 @@ from foundry_tui.estate.text import SafeText
 
 
 class RunState(StrEnum):
-    """The state of a run in words that hold for every scheduler."""
+    """The state of a run in words that hold for every scheduler.
+
+    requeued: the end of one try of a run that went back to the queue; accounting alone tells it.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
@@ -23,7 +26,20 @@ class RunState(StrEnum):
     PREEMPTED = "preempted"
     OUT_OF_MEMORY = "out_of_memory"
     NODE_FAIL = "node_fail"
+    REQUEUED = "requeued"
     UNKNOWN = "unknown"
+
+
+class Attribution(StrEnum):
+    """How the work of one run was told from that of the others on its GPUs.
+
+    whole: it holds its devices or MIG instances alone, the device's figure is its own; process: by
+    its processes; joint: the device's figure, split by what each run holds, since nobody told more.
+    """
+
+    WHOLE = "whole"
+    PROCESS = "process"
+    JOINT = "joint"
 
 
 HOLDING = frozenset({RunState.RUNNING, RunState.COMPLETING, RunState.SUSPENDED})
@@ -31,6 +47,9 @@ HOLDING = frozenset({RunState.RUNNING, RunState.COMPLETING, RunState.SUSPENDED})
 
 LIVE = HOLDING | {RunState.PENDING}
 """States that a run can still leave."""
+
+GOES_ON = LIVE | {RunState.REQUEUED}
+"""States of a try after which the run is not over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +111,11 @@ class Run:
     keeps the exact bytes where they differ. `queue` is the partition or the project; several
     partitions stand separated by commas, as asked. `reason` is the scheduler's own word for why a
     run waits. `native` holds the scheduler's own words that only explanations and the detail
-    view need (QOS, dependency, features, wanted nodes, folders).
+    view need (QOS, dependency, features, wanted nodes, folders). `gpu_util_pct` is the mean over
+    its GPUs, in percent of a device (of an instance where it holds MIG instances); `gpu_util_how`
+    says how the work was told to be this run's, None where the scheduler itself gave the figure.
+    `seen_as` are further names by which its processes are known on the nodes: the job id behind an
+    array task, the uids of its pods.
     """
 
     id: str
@@ -118,6 +141,8 @@ class Run:
     estimated_start_at: datetime | None = None
     exit_code: int | None = None
     gpu_util_pct: float | None = None
+    gpu_util_how: Attribution | None = None
+    seen_as: tuple[str, ...] = ()
     mlflow_run_id: str | None = None
     submit_token: str | None = None
     array: ArrayPart | None = None

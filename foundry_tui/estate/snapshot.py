@@ -88,8 +88,8 @@ def _decoded(data: bytes) -> Snapshot:
     import msgspec
 
     try:
-        if _suspect(data):
-            raw = _safe_tree(msgspec.json.decode(data))
+        if suspect(data):
+            raw = safe_tree(msgspec.json.decode(data))
             _check_schema(raw.get("schema") if isinstance(raw, dict) else None)
             return msgspec.convert(raw, Snapshot)
         if not data.startswith(_OURS):
@@ -119,7 +119,7 @@ def _no_zone(where: str, time: datetime) -> SnapshotError:
     return SnapshotError(f"{where}: {time.isoformat()} has no time zone; write it with a Z for UTC")
 
 
-def _suspect(data: bytes) -> bool:
+def suspect(data: bytes) -> bool:
     """Whether a text in the file may be anything but printable ASCII.
 
     JSON itself forbids raw control characters in strings, so only escapes can bring them in.
@@ -141,14 +141,14 @@ def _fields(snapshot: Snapshot) -> dict[str, Any]:
     return {name: getattr(snapshot, name) for name in Snapshot.__slots__}
 
 
-def _safe_tree(value: object) -> Any:
+def safe_tree(value: object) -> Any:
     """Every string below `value` made safe; keys of objects too."""
     if isinstance(value, str):
         return value if value.isascii() and value.isprintable() else safe(value)
     if isinstance(value, dict):
-        return {safe(k): _safe_tree(v) for k, v in value.items()}
+        return {safe(k): safe_tree(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_safe_tree(v) for v in value]
+        return [safe_tree(v) for v in value]
     return value
 
 

@@ -26,7 +26,7 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         return repr(value if len(value) <= 60 else f"{value[:60]}…")
     if isinstance(value, dict):
-        return "a table"
+        return "a table" if value else "an empty table"
     if isinstance(value, list):
-        return "a list"
+        return "a list" if value else "an empty list"
     return f"the number {value}" if isinstance(value, int | float) else "a date or time"

@@ -17,6 +17,14 @@ class Target:
     shards_per_gpu: int | None = None
 
 
+class FieldError(ValueError):
+    """A field of a spec that this target cannot take."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(problem)
+        self.field = field
+
+
 @dataclass(slots=True)
 class Notes:
     """What the user should know, in the order in which it came up."""

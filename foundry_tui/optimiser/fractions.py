@@ -54,6 +54,9 @@ def fractions(
 ) -> Fractions:
     """The costs of all shares that live runs ask for, and advice for these runs.
 
+    Advice is for runs, too, that have one whole GPU and, as measured, need at most half of it; at
+    their source they are each other's partners.
+
     `known` are measurements by run id; without them each run has at most the one reading of the
     snapshot, which is too little to advise by. `assumed` stands in for a run whose measurements do
     not suffice. `wanted` are shares whose cost is told, too, at every source whose runs ask for
@@ -64,7 +67,9 @@ def fractions(
     """
     measured = readings(snapshot) if known is None else known
     asking = [run for run in snapshot.runs if _share(run) is not None]
+    halves = _halves(snapshot.runs, measured)
     here = tariffs(asking)
+    shared = tariffs(asking, halves)
     asked_by = Counter({(source, milli): 0 for source in here for milli in wanted})
     for run in asking:
         asked_by[run.source, _share(run) or 0] += run.count
@@ -73,6 +78,9 @@ def fractions(
     for run in asking:
         its = costs[run.source, _share(run) or 0]
         runs.append(_advice(run, its, here[run.source], measured.get(run.id), assumed))
+    for run, _ in halves:
+        whole = cost(shared[run.source], run.source, WHOLE_MILLI, run.count)
+        runs.append(_advice(run, whole, shared[run.source], measured[run.id], None))
     runs.sort(key=lambda a: (a.advised_milli is None, a.asked_milli - a.effective_milli, a.run))
     return Fractions(
         generated_at=snapshot.generated_at,
@@ -88,7 +96,8 @@ def only(found: Fractions, shares: Sequence[int], runs: Collection[str]) -> Frac
     asked = {(a.run.partition("/")[0], a.asked_milli) for a in advice}
     costs = tuple(c for c in found.costs if c.milli in shares or (c.source, c.milli) in asked)
     left = len(runs) - len(advice)
-    notes = (f"{left} of the runs ask for no share of a GPU, or have ended",) if left else ()
+    why = "ask for no share, and are not known to need less than half of one GPU, or have ended"
+    notes = (f"{left} of the runs {why}",) if left else ()
     return replace(found, costs=costs, runs=advice, notes=(*found.notes, *notes))
 
 
@@ -96,8 +105,10 @@ MANY = 1000
 """Runs like it that each run stands for, where prices follow from the mix."""
 
 
-def tariffs(runs: Iterable[Run]) -> dict[str, Tariff]:
+def tariffs(runs: Iterable[Run], could: Iterable[tuple[Run, int]] = ()) -> dict[str, Tariff]:
     """By source what room on its GPUs is worth, from the shares that its live runs ask for.
+
+    `could` are runs with the shares on which they could live, as if they asked for those.
 
     What counts is the mix, so each run stands for `MANY` like it: of two quarters alone a GPU could
     not be filled, and a third one would cost nothing.
@@ -111,6 +122,8 @@ def tariffs(runs: Iterable[Run]) -> dict[str, Tariff]:
             wanted.setdefault(run.source, Counter())[milli] += (
                 MANY * run.count * run.request.gpu_count
             )
+    for run, milli in could:
+        wanted.setdefault(run.source, Counter())[milli] += MANY * run.count
     return {source: tariff(shares) for source, shares in wanted.items()}
 
 
@@ -163,12 +176,52 @@ def readings(snapshot: Snapshot) -> dict[str, Known]:
     return found
 
 
+def recorded(
+    util_counts: tuple[int, ...],
+    util_missing: int,
+    *,
+    mem_peak_bytes: int | None,
+    device_bytes: int | None,
+    gpu_model: str | None,
+) -> Known:
+    """What a history tells of a run: how often each level of use was seen (`Histogram`), its peak.
+
+    Raises:
+        ValueError: fewer than two levels, or a negative count or peak.
+    """
+    from scheduler_sim.fractions.history import Histogram, Usage
+
+    usage = Usage(gpu_util=Histogram(util_counts, util_missing), mem_peak_bytes=mem_peak_bytes)
+    return Known(usage, device_bytes, gpu_model)
+
+
 def _share(run: Run) -> int | None:
     """The share of each of its devices that a live run asks for; None for whole ones and others."""
     each = run.request.milli_per_gpu
     if run.state not in LIVE or each is None or not 1 <= each < WHOLE_MILLI:
         return None
     return each
+
+
+def _halves(runs: Iterable[Run], known: Mapping[str, Known]) -> list[tuple[Run, int]]:
+    """Live runs with one whole GPU each of which, as measured, half is enough; and how much is.
+
+    With several GPUs each their processes wait for each other, and a share of one slows them all.
+    """
+    from scheduler_sim.fractions.partners import rounded_up
+
+    found = []
+    for run in runs:
+        asks = run.request
+        alone = asks.gpu_count == 1 and asks.milli_per_gpu == WHOLE_MILLI and run.state in LIVE
+        if not alone or run.id not in known:
+            continue
+        safe, basis, _ = _safe(known[run.id], None)
+        if basis == "measured" and safe is not None and safe.milli is not None:
+            milli = rounded_up(safe.milli, GRID_MILLI)
+            if milli <= WHOLE_MILLI // 2:
+                found.append((run, milli))
+    return found
 
 
 def _instead(here: Tariff, milli: int) -> int | None:
@@ -224,7 +277,9 @@ def _advice(
     if safe is None or safe.milli is None:
         why = f"not advised: {_missing(known, safe, assumed)}"
     else:
-        advised = friendly(here, safe.milli, costs.milli, GRID_MILLI)
+        # A whole GPU that is cut to more than half would leave a rest that none like it fits in.
+        most = WHOLE_MILLI // 2 if costs.milli == WHOLE_MILLI else costs.milli
+        advised = friendly(here, safe.milli, most, GRID_MILLI)
         why, evidence = _verdict(costs.milli, safe.milli, advised), safe.evidence
         model = run.request.gpu_model if known is None else known.gpu_model
         profile = smallest_profile(safe, model, device_bytes)

@@ -23,6 +23,9 @@ Axis = Literal["step", "time", "moves"]
 LEAST_PLOT = 8
 """With fewer columns for the line, the numbers beside it go."""
 
+DOTS_ACROSS = 2
+"""Dots of a cell beside each other."""
+
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of a braille cell by row and column of its dots (Unicode block Braille Patterns)."""
 
@@ -82,6 +85,32 @@ def chart(
     told = f"last {_number(last)} at {_place(last_x, x)}"
     told += f" · {left_out} not drawn" if left_out else ""
     return Chart(tuple(SafeText(line) for line in lines), SafeText(told))
+
+
+def strip(
+    points: Points,
+    *,
+    x_span: tuple[float, float],
+    y_span: tuple[float, float],
+    width: int,
+    height: int,
+    ascii_only: bool = False,
+) -> list[str]:
+    """A line in exactly `width` x `height` cells on scales that are given, without any number.
+
+    A value that is no finite number leaves a gap; one outside the scale is drawn at its edge.
+    """
+    dots_x, dots_y = (1, 1) if ascii_only else (DOTS_ACROSS, 4)
+    grid = _Grid(max(1, width), max(1, height), dots_x, dots_y)
+    low, high = y_span
+    inside = [
+        (x, min(high, max(low, y)) if math.isfinite(y) else math.nan)
+        for x, y in points
+        if x_span[0] <= x <= x_span[1]
+    ]
+    for run in _split(inside)[0]:
+        grid.draw(run, x_span, y_span)
+    return grid.lines(ascii_only)
 
 
 def sparkline(

@@ -1,12 +1,12 @@
 """Records as CSV: the field names of JSON, what is nested joined by an underscore.
 
 `placement` becomes `h01:0,1;h02:3` (`h01:?` where the indices are unknown, `h01` where no GPU is
-held), any other list its items with semicolons between them.
+held), a fault its words, any other list its items with semicolons between them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from foundry_tui.estate import csvtext
 from foundry_tui.presenters.records import Record
@@ -20,11 +20,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "nodes": _names(
         "name source state gpu_model gpu_count gpu_milli_allocated gpu_util_pct cpu_milli "
         "cpu_milli_allocated memory_bytes memory_bytes_allocated reason age_s queues features "
-        "reason_since"
+        "reason_since gpu_measured_count"
     ),
     "gpus": _names(
         "node index uuid model source util_pct mem_used_bytes mem_total_bytes power_w temp_c "
-        "milli_allocated runs idle_since how age_s minor slices"
+        "milli_allocated runs idle_since how age_s minor slices measured_by guessed util_max_pct "
+        "sm_active_pct tensor_active_pct dram_active_pct sm_clock_mhz energy_mj gpu_hours_idle "
+        "faults"
     ),
     "queues": _names(
         "name source kind parent quota_gpu_milli limit_gpu_milli fair_share_gpu_milli "
@@ -37,7 +39,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "request_memory_bytes request_time_limit_s request_gpu_memory_bytes request_mig_profile "
         "placement submitted_at started_at ended_at estimated_start_at exit_code gpu_util_pct "
         "mlflow_run_id submit_token array_job_id array_tasks array_count qos held eligible_at "
-        "ends_by native"
+        "ends_by native gpu_util_how"
     ),
     "moves": _names(
         "id target_kind target_id action placement gpu_milli precondition inverse gain cost risk "
@@ -51,6 +53,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "source milli asked_by effective_milli stranded_milli partners instead_milli "
         "instead_effective_milli why"
     ),
+    "idle": _names("run user gpu_milli idle_since gpu_hours_idle placement"),
+    "tradeoffs": _names(
+        "moves added gain cost net gain_unknown worth gpus_allocated owners stopped"
+    ),
     "changes": _names(
         "id status receipts act at undoes source user host items commands finished_at"
     ),
@@ -60,11 +66,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 _NESTED = ("request", "array", "target")
 
 
-def to_csv(noun: str, records: Iterable[Record]) -> bytes:
-    """The records as a CSV file, with the columns of `COLUMNS`, or else those of the first one."""
-    rows = [flat(record) for record in records]
-    columns = COLUMNS.get(noun) or tuple(rows[0] if rows else ())
-    return csvtext.write(rows, columns)
+def to_csv(noun: str, records: Iterable[Record], columns: Sequence[str] = ()) -> bytes:
+    """The records as a CSV file, with these columns or those of `COLUMNS`."""
+    return csvtext.write(map(flat, records), columns or COLUMNS[noun])
 
 
 def flat(record: Record) -> dict[str, object]:
@@ -73,6 +77,8 @@ def flat(record: Record) -> dict[str, object]:
     for key, value in record.items():
         if key in _NESTED:
             row |= {f"{key}_{name}": inner for name, inner in (value or {}).items()}
+        elif key == "faults":
+            row[key] = "; ".join(fault["words"] for fault in value) or None
         elif isinstance(value, (list, tuple, dict)):
             row[key] = _placement(value) if key == "placement" else _joined(value)
         else:

@@ -7,13 +7,19 @@ from datetime import datetime
 from typing import Protocol
 
 from foundry_tui.estate.gpu import WHOLE_MILLI
-from foundry_tui.estate.run import Run, RunState
+from foundry_tui.estate.run import Attribution, Run, RunState
 from foundry_tui.estate.text import SafeText, cells, safe
 from foundry_tui.presenters import units
 from foundry_tui.presenters.nodepanel import PORTION
 from foundry_tui.presenters.page import Style, coloured, finish, wrap
 from foundry_tui.presenters.tables import gpus_each, placement_text, spent_s, text
 from foundry_tui.presenters.tracked import TrackedSide, tracked_lines
+
+ATTRIBUTION = {
+    Attribution.PROCESS: "its own, by its processes",
+    Attribution.JOINT: "joint: its share of what a shared GPU does",
+}
+"""How a run's use was told from that of others on the same GPUs, where it shares them."""
 
 _PORTIONED = frozenset({"runai", "kai"})
 """Schedulers whose parts of a GPU are portions of its memory."""
@@ -130,7 +136,9 @@ def _portion(run: Run) -> str:
 
 def _util(run: Run) -> str:
     if run.placement and run.request.gpu_count:
-        return f"{units.percent(run.gpu_util_pct)} of its GPUs"
+        how = None if run.gpu_util_how is None else ATTRIBUTION.get(run.gpu_util_how)
+        told = f" ({how})" if how else ""
+        return f"{units.percent(run.gpu_util_pct)} of its GPUs{told}"
     return ""
 
 

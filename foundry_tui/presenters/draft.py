@@ -38,26 +38,44 @@ def room_words(obstacle: str | None, changes: Sequence[str]) -> str:
 
 
 def sending_lines(preview: Preview, notes: Sequence[str], width: int) -> list[Line]:
-    """Why it would be refused, else the exact command; then what there is to know."""
+    """Why it would be refused, and what there is to know; then the exact command.
+
+    The request to a cluster holds the whole program: whatever came behind it would not be seen.
+    """
     lines: list[Line] = []
     for item in preview.items:
         if item.refusal is not None:
             lines += paragraph(f"refused: {item.refusal}", width, tone="bad")
-        elif item.command:
-            lines += paragraph(command_text(item.command, Style()), width, tone="accent")
         if item.warning is not None:
             lines += paragraph(f"warning: {item.warning}", width, tone="warn")
     for note in notes:
         lines += paragraph(note, width, tone="dim")
+    for item in preview.items:
+        if item.refusal is None and item.command:
+            lines += paragraph(command_text(item.command, Style()), width, tone="accent")
     return lines
 
 
-def script_lines(script: bytes, name: str) -> list[Line]:
-    """The beginning of a script, as it is."""
-    text = script[: 64 << 10].decode("utf-8", "replace").splitlines()
+def script_lines(script: bytes, name: str, own: Sequence[str] = ()) -> list[Line]:
+    """The beginning of a script, as it is; the lines that foundry adds (`own`) as one."""
+    text = _folded(script[: 64 << 10].decode("utf-8", "replace").splitlines(), own)
     lines: list[Line] = [[], heading(name)]
     for line in text[:HEAD_LINES]:
         lines.append([(f"   {line.expandtabs(4)}", "" if line.startswith("#SBATCH") else "dim")])
     if len(text) > HEAD_LINES:
         lines.append([(f"   and {len(text) - HEAD_LINES} more lines", "dim")])
     return lines
+
+
+def _folded(text: list[str], own: Sequence[str]) -> list[str]:
+    """The lines without those for the record, which would push the program out of sight."""
+    added = "\n".join(own).splitlines()
+    at = next((n for n in range(len(text)) if text[n : n + len(added)] == added), None)
+    if at is None or not added:
+        return text
+    before, behind = text[:at], text[at + len(added) :]
+    while before and not before[-1]:
+        before.pop()
+    while behind and not behind[0]:
+        behind.pop(0)
+    return [*before, f"# {len(added)} lines that tell the record what it runs in", *behind]

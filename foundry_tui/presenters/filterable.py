@@ -8,7 +8,9 @@ from foundry_tui.estate.gpu import WHOLE_MILLI, Gpu
 from foundry_tui.estate.node import Node
 from foundry_tui.estate.queue import Queue
 from foundry_tui.estate.run import Run
+from foundry_tui.presenters.health import grave
 from foundry_tui.presenters.units import since_s
+from foundry_tui.presenters.waste import gpu_hours_idle
 
 Fields = dict[str, object]
 """Field name -> value; None where the value is missing."""
@@ -64,7 +66,20 @@ def gpu_fields(gpu: Gpu, now: datetime) -> Fields:
         "gpu_free": None if allocated is None else _part(max(0, WHOLE_MILLI - allocated)),
         "gpu_allocated": _part(allocated),
         "idle_s": since_s(gpu.idle_since, now),
+        "gpu_hours_idle": gpu_hours_idle(gpu, now),
+        "util_max_pct": gpu.util_max_pct,
+        "power_w": gpu.power_w,
+        "temp_c": gpu.temp_c,
+        "measured_by": gpu.measured_by,
+        "faults": _faults(gpu),
     }
+
+
+def _faults(gpu: Gpu) -> tuple[str, ...]:
+    if not gpu.faults:
+        return ()
+    words = [word for fault in gpu.faults for word in (fault.kind.value, fault.words)]
+    return ("fault", *words, *(["grave"] if grave(gpu) else []))
 
 
 def queue_fields(queue: Queue) -> Fields:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from foundry_tui.estate.gpu import WHOLE_MILLI, Gpu
 from foundry_tui.estate.text import SafeText
+from foundry_tui.presenters.health import grave
 
 BUSY_PCT = 10.0
 """A GPU that nobody was given and that works harder than this is used past the scheduler."""
@@ -15,24 +16,31 @@ LEGEND = {
     "#": "# allocated, not measured",
     "+": "+ partly allocated, not measured",
     ".": ". free",
-    "x": "x free, its node takes no work",
+    "x": "x node takes no work",
     "!": "! busy, yet allocated to nobody",
+    "F": "F faulty",
     "?": "? unknown",
 }
 """Glyph (`0` for every digit) -> its meaning."""
 
 
 def glyph(gpu: Gpu, *, placeable: bool) -> str:
-    """The glyph of one GPU; a digit is its measured use, 9 also for 100 %."""
+    """The glyph of one GPU; a digit is its measured use, 9 also for 100 %, unless it is faulty."""
+    if grave(gpu):
+        return "F"
     if gpu.milli_allocated is None:
-        return "?"
+        return "?" if gpu.util_pct is None else _tens(gpu.util_pct)
     if gpu.milli_allocated == 0:
         if gpu.util_pct is not None and gpu.util_pct >= BUSY_PCT:
             return "!"
         return "." if placeable else "x"
     if gpu.util_pct is not None:
-        return str(min(9, int(gpu.util_pct // 10)))
+        return _tens(gpu.util_pct)
     return "#" if gpu.milli_allocated >= WHOLE_MILLI else "+"
+
+
+def _tens(util_pct: float) -> str:
+    return str(min(9, int(util_pct // 10)))
 
 
 def heat(gpus: Iterable[Gpu], count: int, *, placeable: bool) -> SafeText:

@@ -34,7 +34,8 @@ from foundry_tui.presenters.heatnodes import node_lines, toned
 from foundry_tui.presenters.nodepanel import glyph_tone
 from foundry_tui.presenters.nodeuse import NodeUse, Tally, add, node_uses, owners, shortened
 from foundry_tui.presenters.rows.model import natural
-from foundry_tui.presenters.totals import gpu_totals
+from foundry_tui.presenters.totals import GpuTotals, gpu_totals
+from foundry_tui.presenters.waste import IDLE_AFTER_S
 
 __all__ = ["Cell", "GpuMap", "Parts", "gpu_map", "head_words", "racks"]
 
@@ -71,16 +72,18 @@ def gpu_map(
     now: datetime,
     width: int,
     height: int = 0,
+    idle_after_s: float = IDLE_AFTER_S,
 ) -> GpuMap:
     """The map in lines of at most `width` cells.
 
     `height` is how many lines are in sight: no more columns are made than it takes to fit; 0 is
     as many as fit.
     """
-    uses = node_uses(nodes, gpus)
+    uses = node_uses(nodes, gpus, now, idle_after_s)
     uses.sort(key=lambda use: (use.node.source, natural(use.node.name)))
     width = max(1, width)
-    head = head_words(nodes, gpus, width - FRAME)
+    totals = gpu_totals(nodes, gpus, now, idle_after_s=idle_after_s)
+    head = head_words(totals, width - FRAME)
     if len(uses) <= NODE_LINES:
         return node_lines(uses, owners(gpus, runs), head, now, width, height)
     most = RACK_NODES
@@ -91,34 +94,51 @@ def gpu_map(
     return _rack_cells(racks(uses, most), head, width, height)
 
 
-def head_words(nodes: Iterable[Node], gpus: Sequence[Gpu], width: int) -> SafeText:
+def head_words(totals: GpuTotals, width: int) -> SafeText:
     """The totals: allocated and used are told apart, and what nobody measured is not counted.
 
     The words are shorter where `width` cells do not hold the long ones.
     """
-    totals = gpu_totals(nodes, gpus)
     if not totals.total_milli:
         return SafeText("GPUs: none is known")
-    util = [g.util_pct for g in gpus if g.util_pct is not None]
-    mean = f"{units.percent(sum(util) / len(util))} ({len(util)} measured)" if util else ""
+    count, allocated = units.gpus(totals.total_milli), units.gpus(totals.allocated_milli)
     words = [
-        (f"GPUs {units.gpus(totals.total_milli)}", ""),
-        (f"allocated {units.gpus(totals.allocated_milli)}", ""),
-        (f"util {mean}" if util else "util not measured", ""),
+        (f"GPUs {count}", f"GPUs {count}", f"GPUs {count}"),
+        (f"allocated {allocated}", f"allocated {allocated}", f"{allocated} allocated"),
+        *([_used(totals)] if totals.allocated_count or totals.unknown_milli else []),
     ]
-    if (zero := totals.at_zero_count) > totals.idle_count:
-        words.append((f"allocated at 0% now {zero}", f"at 0% {zero}"))
-    elif totals.measured_count or totals.idle_count:
-        words.append((f"idle but allocated {totals.idle_count}", f"idle {totals.idle_count}"))
+    if totals.idle_count:
+        idle, hours = f"{totals.idle_count} idle", f"{units.gpu_hours(totals.idle_gpu_hours)} GPU-h"
+        words.append((f"{idle} but allocated, {hours} lost", f"{idle}, {hours}", idle))
+    elif zero := totals.at_zero_count:
+        words.append((f"allocated at 0% now {zero}", f"at 0% {zero}", f"{zero} at 0%"))
+    elif totals.measured_count:
+        words.append(("idle but allocated 0", "idle 0", "0 idle"))
     if totals.out_of_service_milli:
         out = units.gpus(totals.out_of_service_milli)
-        words.append((f"out of service {out}", f"out {out}"))
+        words.append((f"out of service {out}", f"out {out}", f"out {out}"))
     if totals.unknown_milli:
-        words.append((f"unknown {units.gpus(totals.unknown_milli)}", ""))
-    whole = " · ".join(long for long, _ in words)
-    if cells(SafeText(whole)) > width:
-        whole = " · ".join(short or long for long, short in words)
+        unknown = units.gpus(totals.unknown_milli)
+        words.append((f"unknown {unknown}", f"unknown {unknown}", f"{unknown} ?"))
+    for length in range(3):
+        whole = " · ".join(told[length] for told in words)
+        if cells(SafeText(whole)) <= width:
+            break
     return SafeText(whole)
+
+
+def _used(totals: GpuTotals) -> tuple[str, str, str]:
+    """How much of what is allocated is used, and how many of these GPUs were measured at all."""
+    if not totals.allocated_count and totals.unheld_util_pct is not None:
+        used = f"used {units.percent(totals.unheld_util_pct)}"
+        return (used, used, used)
+    if not totals.measured_count:
+        return ("use not measured", "use not measured", "not measured")
+    used = f"used {units.percent(totals.util_pct)}"
+    if totals.measured_count == totals.allocated_count:
+        return (used, used, used)
+    of = f"{totals.measured_count} of {totals.allocated_count}"
+    return (f"{used} ({of} measured)", f"{used} ({of})", used)
 
 
 def racks(uses: Sequence[NodeUse], most: int = RACK_NODES) -> list[Rack]:

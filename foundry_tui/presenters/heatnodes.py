@@ -137,7 +137,7 @@ def _instead(use: NodeUse, glyphs: str, now: datetime) -> tuple[str, str]:
         since = units.since_s(node.reason_since, now)
         aged = f" {units.age(since)}" if since is not None else ""
         return f"{node.state.value}{aged}{f': {node.reason}' if node.reason else ''}", ""
-    if use.mark == "?":
+    if use.mark == "?" and use.util_pct is None:
         return "no data", "warn"
     if not use.tally.held and not use.tally.unknown and "!" not in glyphs:
         return "free", "dim"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from foundry_tui.estate.gpu import WHOLE_MILLI, Gpu
 from foundry_tui.estate.node import Node, NodeState
 from foundry_tui.estate.run import HOLDING, Run
 from foundry_tui.estate.text import SafeText, cells, clip, safe
+from foundry_tui.presenters.health import grave
 from foundry_tui.presenters.heat import heat
 from foundry_tui.presenters.totals import AT_ZERO_PCT
+from foundry_tui.presenters.waste import IDLE_AFTER_S, is_idle
 
 NodeKey = tuple[str, str]
 """Source and name of a node."""
@@ -70,7 +73,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeUse:
-    """One node with its GPUs. Means and sums are told only where every GPU told its part.
+    """One node with its GPUs. Means and sums are told only where every sound GPU told its part.
 
     `mark` is `x` for a node that is down or drained, `?` where no GPU's tenants are known or the
     node does not answer while others do, and `!` where GPUs are held and lie idle; else a space.
@@ -106,13 +109,19 @@ class NodeUse:
         """Whether a GPU is cut into MIG instances."""
         return any(g.partitioned for g in self.gpus)
 
-    def _sum(self, values: Iterable[float | None]) -> float | None:
+    def _known(self, values: Iterable[float | None]) -> list[float]:
+        """The values, if every GPU told one that can: a lost one cannot, and shows its fault."""
         known = [v for v in values if v is not None]
-        return sum(known) if known and len(known) == self.tally.count else None
+        mute = sum(gpu.util_pct is None and grave(gpu) for gpu in self.gpus)
+        return known if len(known) == self.tally.count - mute else []
+
+    def _sum(self, values: Iterable[float | None]) -> float | None:
+        known = self._known(values)
+        return sum(known) if known else None
 
     def _mean(self, values: Iterable[float | None]) -> float | None:
-        total = self._sum(values)
-        return None if total is None else total / self.tally.count
+        known = self._known(values)
+        return sum(known) / len(known) if known else None
 
 
 def add(tallies: Iterable[Tally]) -> Tally:
@@ -138,8 +147,13 @@ def add(tallies: Iterable[Tally]) -> Tally:
     )
 
 
-def node_uses(nodes: Iterable[Node], gpus: Iterable[Gpu]) -> list[NodeUse]:
-    """The nodes that have GPUs, in the order given."""
+def node_uses(
+    nodes: Iterable[Node],
+    gpus: Iterable[Gpu],
+    now: datetime,
+    idle_after_s: float = IDLE_AFTER_S,
+) -> list[NodeUse]:
+    """The nodes that have GPUs, in the order given; idle is what is so for `idle_after_s`."""
     by_node: dict[NodeKey, list[Gpu]] = {}
     measured_sources: set[str] = set()
     for gpu in gpus:
@@ -147,14 +161,20 @@ def node_uses(nodes: Iterable[Node], gpus: Iterable[Gpu]) -> list[NodeUse]:
         if gpu.util_pct is not None:
             measured_sources.add(gpu.source)
     found = ((node, by_node.get((node.source, node.name), [])) for node in nodes)
+
+    def idle(gpu: Gpu) -> bool:
+        return is_idle(gpu, now, idle_after_s)
+
     return [
-        _node_use(node, here, node.source in measured_sources)
+        _node_use(node, here, node.source in measured_sources, idle)
         for node, here in found
         if node.gpu_count or here
     ]
 
 
-def _node_use(node: Node, gpus: Sequence[Gpu], others_measured: bool) -> NodeUse:
+def _node_use(
+    node: Node, gpus: Sequence[Gpu], others_measured: bool, is_idle: Callable[[Gpu], bool]
+) -> NodeUse:
     known = allocated = held = measured = idle = at_zero = 0
     util = 0.0
     for gpu in gpus:
@@ -165,7 +185,7 @@ def _node_use(node: Node, gpus: Sequence[Gpu], others_measured: bool) -> NodeUse
         allocated += min(milli, WHOLE_MILLI)
         if milli:
             held += 1
-            idle += gpu.idle_since is not None
+            idle += is_idle(gpu)
             if gpu.util_pct is not None:
                 measured += 1
                 util += gpu.util_pct

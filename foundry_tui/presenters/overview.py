@@ -8,10 +8,12 @@ from datetime import datetime
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.presenters import totals, units
+from foundry_tui.presenters.health import health
 from foundry_tui.presenters.page import Style, finish, wrap
 from foundry_tui.presenters.table import Column, draw
 from foundry_tui.presenters.tables import placement_text, run_gpus, text
 from foundry_tui.presenters.totals import gpu_totals
+from foundry_tui.presenters.waste import IDLE_AFTER_S, idle
 
 __all__ = ["gpu_totals", "overview"]
 
@@ -47,21 +49,24 @@ IDLE = (
     Column("USER", min_width=6, stretch=True),
     Column("GPUS", "right"),
     Column("IDLE FOR", "right"),
+    Column("GPU-H LOST", "right"),
     Column("WHERE", min_width=8, stretch=True),
 )
 
 
-def overview(seen: Snapshot, *, now: datetime, style: Style) -> str:
+def overview(
+    seen: Snapshot, *, now: datetime, style: Style, idle_after_s: float = IDLE_AFTER_S
+) -> str:
     """The estate at a glance: sources, totals, queues, the longest waits, what lies idle."""
     lines = wrap(f"foundry, {units.when(now)}", style.width)
     for note in seen.partial:
         lines += wrap(f"note: {note}", style.width, rest="  ")
     blocks = (
         _sources(seen, now, style),
-        _totals(seen, style),
+        _totals(seen, gpu_totals(seen.nodes, seen.gpus, now, idle_after_s=idle_after_s), style),
         _queues(seen, style),
         _waiting(seen, now, style),
-        _idle(seen, now, style),
+        _idle(seen, now, style, idle_after_s),
     )
     for drawn in blocks:
         if drawn:
@@ -85,10 +90,10 @@ def _sources(seen: Snapshot, now: datetime, style: Style) -> list[str]:
     return draw(SOURCES, rows, style).lines
 
 
-def _totals(seen: Snapshot, style: Style) -> list[str]:
-    gpus = gpu_totals(seen.nodes, seen.gpus)
+def _totals(seen: Snapshot, gpus: totals.GpuTotals, style: Style) -> list[str]:
+    used = f", {units.percent(gpus.util_pct)} used" if gpus.util_pct is not None else ""
     words = [
-        f"{units.gpus(gpus.total_milli)}: {units.gpus(gpus.allocated_milli)} allocated",
+        f"{units.gpus(gpus.total_milli)}: {units.gpus(gpus.allocated_milli)} allocated{used}",
         f"{units.gpus(gpus.free_milli)} free",
     ]
     words += [f"{units.gpus(gpus.out_of_service_milli)} out of service"] * bool(
@@ -96,14 +101,18 @@ def _totals(seen: Snapshot, style: Style) -> list[str]:
     )
     words += [f"{units.gpus(gpus.unknown_milli)} unknown"] * bool(gpus.unknown_milli)
     nodes = f"{len(seen.nodes)}: {_counted(totals.nodes_by_state(seen.nodes))}"
+    ill = [words for words, _ in health(seen.gpus)]
+    more = f" and {len(ill) - MOST_ROWS} more: foundry gpus --where fault"
     lines: list[str] = []
     for head, told in (
         ("GPUs", ", ".join(words)),
         ("", _use(gpus)),
+        ("Health", "; ".join(ill[:MOST_ROWS]) + (more if len(ill) > MOST_ROWS else "")),
         ("Nodes", nodes if seen.nodes else "none"),
         ("Runs", _counted(totals.runs_by_state(seen.runs)) or "none"),
     ):
-        lines += wrap(told, style.width, first=f"{head:<7}", rest=" " * 7)
+        if told:
+            lines += wrap(told, style.width, first=f"{head:<7}", rest=" " * 7)
     return lines
 
 
@@ -112,21 +121,19 @@ def _counted(by_state: dict[str, int]) -> str:
 
 
 def _use(gpus: totals.GpuTotals) -> str:
+    """How much of what is allocated lies idle, and how much of it is measured at all."""
+    if not gpus.allocated_count and gpus.unheld_util_pct is not None:
+        return f"used {units.percent(gpus.unheld_util_pct)}; nobody says who holds them"
     if not gpus.allocated_count:
         return "no GPU is allocated"
     if not gpus.measured_count and not gpus.idle_count:
         return "idle while allocated: unknown, no allocated GPU is measured"
-    known = f"{gpus.measured_count} of {gpus.allocated_count} allocated GPUs are measured"
-    if gpus.at_zero_count <= gpus.idle_count:
-        return f"idle while allocated: {gpus.idle_count} ({known})"
-    since = (
-        f"for {gpus.idle_count} it is known since when"
-        if gpus.idle_count
-        else ("since when is unknown")
-    )
-    return (
-        f"allocated and at 0-{totals.AT_ZERO_PCT:g} % now: {gpus.at_zero_count}, {since} ({known})"
-    )
+    known = f"{gpus.measured_count} of {gpus.allocated_count} measured"
+    lost = f" = {units.gpu_hours(gpus.idle_gpu_hours)} GPU-hours lost" if gpus.idle_count else ""
+    told = f"idle while allocated: {gpus.idle_count}{lost}"
+    if gpus.at_zero_count > gpus.idle_count:
+        told += f"; at 0-{totals.AT_ZERO_PCT:g} % now: {gpus.at_zero_count}"
+    return f"{told} ({known})"
 
 
 def _queues(seen: Snapshot, style: Style) -> list[str]:
@@ -173,22 +180,22 @@ def _waiting(seen: Snapshot, now: datetime, style: Style) -> list[str]:
     return [*draw(WAITING, rows, style).lines, *more]
 
 
-def _idle(seen: Snapshot, now: datetime, style: Style) -> list[str]:
-    found = totals.idle(seen.gpus)
+def _idle(seen: Snapshot, now: datetime, style: Style, idle_after_s: float) -> list[str]:
+    found = idle(seen.gpus, seen.runs, now, idle_after_s)
     if not found:
         return []
-    users = {run.id: run.user for run in seen.runs}
     rows = [
         (
-            safe(idle.run),
-            text(users.get(idle.run)),
-            SafeText(str(idle.count)),
-            units.duration(units.since_s(idle.since, now)),
-            placement_text(idle.placement),
+            safe(one.run),
+            text(one.user),
+            units.gpus(one.milli),
+            units.duration(units.since_s(one.since, now)),
+            units.gpu_hours(one.gpu_hours),
+            placement_text(one.placement),
         )
-        for idle in found[:MOST_ROWS]
+        for one in found[:MOST_ROWS]
     ]
-    more = _more(len(found), rows, "foundry gpus --where 'idle>0'", style)
+    more = _more(len(found), rows, f"foundry gpus --where 'idle>{idle_after_s:.0f}'", style)
     return [*draw(IDLE, rows, style).lines, *more]
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.estate.text import ELLIPSIS, SafeText, cells, safe
 from foundry_tui.presenters.units import UNKNOWN, age
+from foundry_tui.presenters.waste import IDLE_AFTER_S
 
 _ASCII = {UNKNOWN: "-", ELLIPSIS: "~", "·": "|"}
 
@@ -41,7 +42,7 @@ class Listing:
     """What a table is shown with: its sources, the time now, and how its rows were chosen.
 
     `where` is the filter and `total` the number of rows before it; `notes` are lines that the
-    reader should know, such as what is missing.
+    reader should know, such as what is missing. A GPU counts as idle after `idle_after_s` seconds.
     """
 
     now: datetime
@@ -50,6 +51,7 @@ class Listing:
     where: str | None = None
     total: int = 0
     notes: Sequence[str] = ()
+    idle_after_s: float = IDLE_AFTER_S
 
 
 def coloured(word: str, shown: str) -> str:

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Protocol
 
 from foundry_tui.estate.gpu import Gpu
-from foundry_tui.estate.run import LIVE, Run, RunState
+from foundry_tui.estate.node import Node
+from foundry_tui.estate.run import Run, RunState
 from foundry_tui.estate.text import SafeText, cells, clip, safe
 from foundry_tui.presenters import units
 from foundry_tui.presenters.details import facts
@@ -96,13 +97,6 @@ def allocation(run: Run, gpus: Iterable[Gpu], runs: Sequence[Run], width: int) -
     return [*lines, *portion_lines(held, width)]
 
 
-def nothing_waits(run: Run) -> str:
-    """Why there is nothing to explain; empty for a run that waits."""
-    if run.state is RunState.PENDING:
-        return ""
-    return "it runs" if run.state in LIVE else f"it has ended: {run.state.value}"
-
-
 def table(rows: Mapping[str, str], width: int, *, most: int) -> list[Line]:
     """Short names and values in as many columns as fit, at most `most` of them."""
     shown = [(clip(safe(k), 28), clip(safe(v), 24)) for k, v in list(rows.items())[:most]]
@@ -122,3 +116,16 @@ def table(rows: Mapping[str, str], width: int, *, most: int) -> list[Line]:
     if len(rows) > most:
         lines.append([(f" and {len(rows) - most} more", "dim")])
     return lines
+
+
+def runs_on(node: Node, runs: Iterable[Run], now: datetime, width: int) -> list[Line]:
+    """The runs that are on a node, each on a line."""
+    on = [
+        run
+        for run in runs
+        if run.source == node.source
+        and run.state is not RunState.PENDING
+        and any(p.node == node.name for p in run.placement)
+    ]
+    head: list[Line] = [[(f" Runs on it: {len(on)}", "strong")]]
+    return head + [[(" ", ""), *one_line(run, now, width - 1)] for run in on]

@@ -15,10 +15,12 @@ from foundry_tui.estate.queue import Queue, tree
 from foundry_tui.estate.run import HOLDING, Placement, Request, Run, RunState
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.presenters import units
+from foundry_tui.presenters.health import fault_word, fault_words
 from foundry_tui.presenters.heat import heat, legend
 from foundry_tui.presenters.page import Listing, finish, footer, nothing
 from foundry_tui.presenters.sharebars import told
 from foundry_tui.presenters.table import Column, draw
+from foundry_tui.presenters.waste import IDLE_AFTER_S, gpu_hours_idle, idle_s, is_idle
 
 Cells = tuple[SafeText, ...]
 """One row, one text per column."""
@@ -28,8 +30,9 @@ NODE_COLUMNS = (
     Column("STATE", state=True),
     Column("GPUS"),
     Column("ALLOC", "right"),
-    Column("MODEL", min_width=5, priority=4, stretch=True),
     Column("UTIL", "right", priority=1),
+    Column("IDLE", "right", priority=2),
+    Column("MODEL", min_width=5, priority=4, stretch=True),
     Column("CPU", "right", priority=5),
     Column("MEM", "right", priority=6),
     Column("QUEUES", min_width=8, priority=7, stretch=True),
@@ -40,18 +43,27 @@ NODE_COLUMNS = (
 GPU_COLUMNS = (
     Column("NODE", min_width=8, stretch=True),
     Column("GPU", "right"),
-    Column("MODEL", min_width=5, priority=5, stretch=True),
+    Column("MODEL", min_width=5, priority=6, stretch=True),
     Column("UTIL", "right"),
-    Column("MEM", "right", priority=4),
+    Column("MAX", "right", priority=10),
+    Column("MEM", "right", priority=5),
     Column("ALLOC", "right"),
     Column("OWNER", min_width=6, stretch=True),
     Column("RUNS", min_width=8, priority=1, stretch=True),
     Column("IDLE", "right", priority=2),
-    Column("WATT", "right", priority=7),
-    Column("TEMP", "right", priority=8),
-    Column("HOW", min_width=8, priority=6, stretch=True),
-    Column("SOURCE", priority=9),
+    Column("GPU-H", "right", priority=3),
+    Column("FAULT", min_width=6, priority=1, stretch=True),
+    Column("WATT", "right", priority=8),
+    Column("TEMP", "right", priority=11),
+    Column("SM", "right", priority=12),
+    Column("READ", "right", priority=9),
+    Column("HOW", min_width=8, priority=7, stretch=True),
+    Column("BY", priority=13),
+    Column("SOURCE", priority=14),
 )
+
+UNUSED = frozenset({"MAX", "IDLE", "GPU-H", "FAULT", "SM"})
+"""Columns that are left out where no row has anything in them."""
 
 QUEUE_COLUMNS = (
     Column("QUEUE", min_width=10, stretch=True),
@@ -92,14 +104,18 @@ def nodes_table(nodes: Sequence[Node], gpus: Iterable[Gpu], listing: Listing) ->
     by_node: dict[tuple[str, str], list[Gpu]] = {}
     for gpu in gpus:
         by_node.setdefault((gpu.source, gpu.node), []).append(gpu)
-    rows = [node_cells(n, by_node.get((n.source, n.name), ())) for n in nodes]
+    rows = [
+        node_cells(n, by_node.get((n.source, n.name), ()), listing.now, listing.idle_after_s)
+        for n in nodes
+    ]
     return _whole("node", NODE_COLUMNS, rows, listing, legend(row[2] for row in rows))
 
 
 def gpus_table(gpus: Sequence[Gpu], runs: Iterable[Run], listing: Listing) -> str:
     """GPUs with the runs that hold them and whose they are."""
     owners = {run.id: run.user for run in runs}
-    rows = [gpu_cells(gpu, tuple(owners.get(run) for run in gpu.runs), listing.now) for gpu in gpus]
+    now, after_s = listing.now, listing.idle_after_s
+    rows = [gpu_cells(g, tuple(owners.get(run) for run in g.runs), now, after_s) for g in gpus]
     return _whole("GPU", GPU_COLUMNS, rows, listing)
 
 
@@ -135,50 +151,74 @@ def _whole(
 ) -> str:
     if not rows:
         return finish([*nothing(noun, listing), *footer(listing)], listing.style)
-    if columns[-1].title == "SOURCE" and len({row[-1] for row in rows}) < 2:
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    used = [
+        n
+        for n, column in enumerate(columns)
+        if not (column.title == "SOURCE" and len({row[n] for row in rows}) < 2)
+        and not (column.title in UNUSED and {row[n] for row in rows} <= {"", units.UNKNOWN})
+    ]
+    columns, rows = tuple(columns[n] for n in used), [tuple(row[n] for n in used) for row in rows]
     drawn = draw(columns, rows, listing.style)
     below = footer(listing, hidden=drawn.hidden, extra=extra)
     blocks = [block for block in (drawn.lines, more, below) if block]
     return finish([*blocks[0], *(n for b in blocks[1:] for n in ("", *b))], listing.style)
 
 
-def node_cells(node: Node, gpus: Iterable[Gpu]) -> Cells:
-    """The cells of a node, in the order of `NODE_COLUMNS`."""
+def node_cells(
+    node: Node, gpus: Iterable[Gpu], now: datetime, idle_after_s: float = IDLE_AFTER_S
+) -> Cells:
+    """The cells of a node, in the order of `NODE_COLUMNS`; why it ails stands with the reason."""
+    here = tuple(gpus)
     allocated = units.gpus(node.gpu_milli_allocated)
+    idle = sum(is_idle(gpu, now, idle_after_s) for gpu in here)
     return (
         safe(node.name),
         SafeText(node.state.value),
-        heat(gpus, node.gpu_count, placeable=node.placeable),
+        heat(here, node.gpu_count, placeable=node.placeable),
         SafeText(f"{allocated}/{node.gpu_count}" if node.gpu_count else "0"),
-        text(node.gpu_model) if node.gpu_count else SafeText(""),
         units.percent(node.gpu_util_pct) if node.gpu_count else SafeText(""),
+        SafeText(str(idle) if idle else ""),
+        text(node.gpu_model) if node.gpu_count else SafeText(""),
         _of(units.gpus(node.cpu_milli_allocated), units.gpus(node.cpu_milli)),
         _of(units.size(node.memory_bytes_allocated), units.size(node.memory_bytes)),
         safe(",".join(node.queues)),
-        safe(node.reason or ""),
+        safe("; ".join([*([node.reason] if node.reason else []), *ailing(here)])),
         safe(node.source),
     )
 
 
-def gpu_cells(gpu: Gpu, owners: Sequence[str | None], now: datetime) -> Cells:
+def ailing(gpus: Iterable[Gpu]) -> list[str]:
+    """What is wrong with the GPUs of a node: `GPU 6 lost: the driver does not reach it`."""
+    return [f"GPU {gpu.index} {fault_words(gpu.faults)}" for gpu in gpus if gpu.faults]
+
+
+def gpu_cells(
+    gpu: Gpu, owners: Sequence[str | None], now: datetime, idle_after_s: float = IDLE_AFTER_S
+) -> Cells:
     """The cells of a GPU, in the order of `GPU_COLUMNS`; `owners` are the users of its runs."""
     unknown = gpu.tenants is None
     users = dict.fromkeys(user or "?" for user in owners)
     native = [run.removeprefix(f"{gpu.source}/") for run in gpu.runs]
+    idle = is_idle(gpu, now, idle_after_s)
     return (
         safe(gpu.node),
         SafeText(str(gpu.index)),
         text(gpu.model),
         units.percent(gpu.util_pct),
+        units.percent(gpu.util_max_pct),
         _of(units.size(gpu.mem_used_bytes), units.size(gpu.mem_total_bytes)),
         units.gpus(gpu.milli_allocated),
         units.UNKNOWN if unknown else safe(",".join(users)),
         units.UNKNOWN if unknown else safe(",".join(native)),
-        units.duration(units.since_s(gpu.idle_since, now)) if gpu.idle_since else SafeText(""),
-        units.number(gpu.power_w),
-        units.number(gpu.temp_c),
+        units.duration(idle_s(gpu, now)) if idle else SafeText(""),
+        units.gpu_hours(gpu_hours_idle(gpu, now)) if idle else SafeText(""),
+        fault_word(gpu),
+        units.whole(gpu.power_w),
+        units.whole(gpu.temp_c),
+        units.percent(gpu.sm_active_pct),
+        units.age(units.since_s(gpu.read_at, now)),
         safe(gpu.how or ""),
+        safe(gpu.measured_by or ""),
         safe(gpu.source),
     )
 

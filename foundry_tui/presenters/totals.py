@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from foundry_tui.estate.gpu import WHOLE_MILLI, Gpu
+from foundry_tui.estate.idle import IDLE_PCT
 from foundry_tui.estate.node import Node, NodeState
-from foundry_tui.estate.run import Placement, Run, RunState
+from foundry_tui.estate.run import Run, RunState
+from foundry_tui.presenters.health import grave
+from foundry_tui.presenters.waste import IDLE_AFTER_S, gpu_hours_idle, is_idle
 
-AT_ZERO_PCT = 1.0
+AT_ZERO_PCT = IDLE_PCT
 """Per cent: a GPU whose utilisation is at most this does nothing now."""
 
 
@@ -21,8 +24,11 @@ class GpuTotals:
 
     Out of service is what is not allocated on a node that takes no work; unknown is what nobody
     told the tenants of. `allocated_count` counts the devices with a tenant, `measured_count` those
-    of them with a reading, `at_zero_count` those of them that do nothing now (`AT_ZERO_PCT`), and
-    `idle_count` those of which it is known since when. A single reading tells only of now.
+    of them with a reading, `util_pct` is the mean of these readings, and `at_zero_count` are those
+    that do nothing now (`AT_ZERO_PCT`). A single reading tells only of now: `idle_count` are those
+    that have done nothing for long enough to be called idle, `idle_gpu_hours` what they have cost
+    so far. `faulty_count` are all devices with a fault that needs an admin. `unheld_util_pct` is
+    the mean use of the devices whose tenants nobody told.
     """
 
     total_milli: int
@@ -34,21 +40,23 @@ class GpuTotals:
     measured_count: int
     at_zero_count: int
     idle_count: int
+    util_pct: float | None
+    idle_gpu_hours: float
+    faulty_count: int
+    unheld_util_pct: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idle:
-    """The GPUs that a run holds without using them; all of them have been idle since `since`."""
-
-    run: str
-    since: datetime
-    placement: tuple[Placement, ...]
-    count: int
-
-
-def gpu_totals(nodes: Iterable[Node], devices: Iterable[Gpu]) -> GpuTotals:
+def gpu_totals(
+    nodes: Iterable[Node],
+    devices: Iterable[Gpu],
+    now: datetime,
+    *,
+    idle_after_s: float = IDLE_AFTER_S,
+) -> GpuTotals:
     """Add up the GPUs; devices that a node counts and nobody describes are unknown."""
-    allocated = free = out = unknown = held = measured = at_zero = idle_count = 0
+    allocated = free = out = unknown = held = measured = at_zero = idle_count = faulty = 0
+    util_sum = lost_h = 0.0
+    unheld: list[float] = []
     placeable: dict[tuple[str, str], bool] = {}
     missing: dict[tuple[str, str], int] = {}
     for node in nodes:
@@ -57,9 +65,11 @@ def gpu_totals(nodes: Iterable[Node], devices: Iterable[Gpu]) -> GpuTotals:
     for gpu in devices:
         key = (gpu.source, gpu.node)
         missing[key] = missing.get(key, 0) - 1
+        faulty += grave(gpu)
         milli = gpu.milli_allocated
         if milli is None:
             unknown += WHOLE_MILLI
+            unheld += () if gpu.util_pct is None else (gpu.util_pct,)
             continue
         used = min(milli, WHOLE_MILLI)
         allocated += used
@@ -69,9 +79,13 @@ def gpu_totals(nodes: Iterable[Node], devices: Iterable[Gpu]) -> GpuTotals:
             out += WHOLE_MILLI - used
         if used:
             held += 1
-            measured += gpu.util_pct is not None
-            at_zero += gpu.util_pct is not None and gpu.util_pct <= AT_ZERO_PCT
-            idle_count += gpu.idle_since is not None
+            if gpu.util_pct is not None:
+                measured += 1
+                util_sum += gpu.util_pct
+                at_zero += gpu.util_pct <= AT_ZERO_PCT
+            if is_idle(gpu, now, idle_after_s):
+                idle_count += 1
+                lost_h += gpu_hours_idle(gpu, now) or 0.0
     unknown += sum(WHOLE_MILLI * count for count in missing.values() if count > 0)
     return GpuTotals(
         total_milli=allocated + free + out + unknown,
@@ -83,6 +97,10 @@ def gpu_totals(nodes: Iterable[Node], devices: Iterable[Gpu]) -> GpuTotals:
         measured_count=measured,
         at_zero_count=at_zero,
         idle_count=idle_count,
+        util_pct=util_sum / measured if measured else None,
+        idle_gpu_hours=lost_h,
+        faulty_count=faulty,
+        unheld_util_pct=sum(unheld) / len(unheld) if unheld else None,
     )
 
 
@@ -104,28 +122,3 @@ def waits(runs: Iterable[Run], now: datetime) -> list[tuple[float | None, Run]]:
     """Waiting runs with the seconds they have waited, the longest first."""
     found = [(run.wait_s(now), run) for run in runs if run.state is RunState.PENDING]
     return sorted(found, key=lambda pair: (-(pair[0] or 0.0), pair[1].id))
-
-
-def idle(devices: Iterable[Gpu]) -> list[Idle]:
-    """Allocated GPUs that do nothing, by the run that holds them, most GPUs first."""
-    found: dict[str, list[Gpu]] = {}
-    for gpu in devices:
-        if gpu.idle_since is not None:
-            for run in gpu.runs:
-                found.setdefault(run, []).append(gpu)
-    return sorted(
-        (_idle(run, held) for run, held in found.items()),
-        key=lambda one: (-one.count, one.since, one.run),
-    )
-
-
-def _idle(run: str, held: list[Gpu]) -> Idle:
-    by_node: dict[str, tuple[int, ...]] = {}
-    for gpu in held:
-        by_node[gpu.node] = (*by_node.get(gpu.node, ()), gpu.index)
-    return Idle(
-        run=run,
-        since=max(gpu.idle_since for gpu in held if gpu.idle_since is not None),
-        placement=tuple(Placement(node, indices) for node, indices in by_node.items()),
-        count=len(held),
-    )

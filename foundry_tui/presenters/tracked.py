@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from foundry_tui.estate.recorded import EXIT_TAG, REASON_TAG
 from foundry_tui.estate.text import SafeText, cells, safe
 from foundry_tui.presenters import units
 from foundry_tui.presenters.page import Style, finish, wrap
@@ -74,6 +75,8 @@ class TrackedSide(Protocol):
     def reason(self) -> SafeText | None: ...
     @property
     def note(self) -> str | None: ...
+    @property
+    def at_risk(self) -> str | None: ...
 
 
 class Reconciled(Protocol):
@@ -119,10 +122,11 @@ def tracked_pairs(tracked: TrackedSide) -> list[tuple[str, str]]:
         ("status", record.status if record else ""),
         ("began", units.when(record.started_at) if record and record.started_at else ""),
         ("ended", units.when(record.ended_at) if record and record.ended_at else ""),
-        ("reason", safe(record.tags.get("foundry.reason", "")) if record else ""),
-        ("exit code", safe(record.tags.get("foundry.exit_code", "")) if record else ""),
+        ("reason", safe(record.tags.get(REASON_TAG, "")) if record else ""),
+        ("exit code", safe(record.tags.get(EXIT_TAG, "")) if record else ""),
         ("page", tracked.address or ""),
         ("note", tracked.note or ""),
+        ("if killed now", tracked.at_risk or ""),
         ("not known", tracked.reason or ""),
     ]
     return [(key, value) for key, value in known if value]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from foundry_tui.estate.recorded import NOTE_TAG
 from foundry_tui.estate.text import clip, safe
 from foundry_tui.presenters.runpanel import table
 from foundry_tui.presenters.toned import Line, heading, paragraph
 from foundry_tui.presenters.tracked import LARGEST, TrackedSide, Value, metric_text
+from foundry_tui.presenters.trackedtags import own_tags
 
 MOST_PARAMS = 24
 MOST_METRICS = 40
@@ -49,6 +51,14 @@ def tracked_lines(tracked: TrackedSide, width: int, *, shown: str | None) -> lis
     ]
     if tracked.note:
         lines += paragraph(f"! {tracked.note}", width, tone="warn")
+    if tracked.at_risk:
+        lines += paragraph(f"if killed now: {tracked.at_risk}", width, tone="dim")
+    said = record.tags.get(NOTE_TAG, "").strip()
+    if said:
+        lines += paragraph(f"note: {safe(said.replace(chr(10), ' '), max_cells=400)}", width)
+    tags = " ".join(f"{key}={value}" for key, value in own_tags(record.tags).items())
+    if tags:
+        lines += paragraph(f"tags: {safe(tags, max_cells=400)}", width, tone="dim")
     metrics = {
         f"{'>' if name == shown else ' '}{name}": _latest(record.metrics[name])
         for name in metric_names(tracked)

@@ -73,11 +73,28 @@ def number(value: float | None) -> SafeText:
     return SafeText(f"{value:.2f}".rstrip("0").rstrip("."))
 
 
+def whole(value: float | None) -> SafeText:
+    """A measure without decimals: watts, degrees."""
+    return UNKNOWN if value is None else SafeText(f"{value:.0f}")
+
+
+def gpu_hours(hours: float | None) -> SafeText:
+    """GPU-hours to two digits, whole from ten on: `0.4`, `8.7`, `125`."""
+    if hours is None:
+        return UNKNOWN
+    return SafeText(f"{hours:.1f}".removesuffix(".0") if hours < 9.95 else f"{hours:.0f}")
+
+
 def when(moment: datetime | None) -> SafeText:
     """A time in UTC without its year: `11-21 02:31Z`."""
     if moment is None:
         return UNKNOWN
     return SafeText(moment.astimezone(UTC).strftime("%m-%d %H:%MZ"))
+
+
+def clock(moment: datetime) -> SafeText:
+    """A time of day in UTC: `14:05Z`."""
+    return SafeText(moment.astimezone(UTC).strftime("%H:%MZ"))
 
 
 def since_s(moment: datetime | None, now: datetime) -> float | None:

@@ -10,22 +10,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from foundry_tui.estate.acts import Submit
+from foundry_tui.schedulers import optionvalues as read
+from foundry_tui.schedulers.optionvalues import WHOLE_MILLI, SecretVariable, Volume
 
 MAX_SCRIPT_BYTES = 96 << 10
 """Cap on a script: it travels as one argument, and Linux takes no argument above 128 KiB."""
 
 MAX_DEVICES = 1024
 MAX_WORKERS = 10_000
-WHOLE_MILLI = 1000
+MAX_PROCESSES = 1024
+MAX_RETRIES = 1000
+MAX_TASKS = 100_000
+"""Of an array: what an Indexed Job of Kubernetes takes."""
+
+PYTORCH, MPI = "pytorch", "mpi"
+"""Frameworks: what brings several pods together."""
 
 _SHORT = {"-p": "--project", "-i": "--image", "-g": "--gpu-devices-request"}
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_BINARY = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_AMOUNT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([kKMGT]?)(i?)B?")
 _LABEL = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _DASHES = re.compile(r"[^a-z0-9]+")
 
@@ -37,6 +42,9 @@ class Wanted:
     GPU, CPU and memory amounts are those of one pod; `workers` pods start together or not at all.
     `gpu_devices` is 0 when no GPU is asked for, and at least 1 with a portion or with GPU memory.
     `gpu_portion_milli` (1..1000) and `gpu_memory_bytes` are per device and never both given.
+    An elastic run has `min_replicas` to `max_replicas` pods, and `workers` of them are asked for.
+    A run of many tasks has `completions` pods, of which `parallelism` run at a time.
+    `grace_s` is from the order to end until it is enforced, `deadline_s` how long a pod may run.
     """
 
     name: str | None = None
@@ -53,6 +61,19 @@ class Wanted:
     workers: int = 1
     kind: str | None = None
     namespace: str | None = None
+    secrets: tuple[SecretVariable, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    large_shm: bool = False
+    working_dir: str | None = None
+    grace_s: int | None = None
+    retries: int | None = None
+    deadline_s: int | None = None
+    framework: str | None = None
+    slots: int | None = None
+    min_replicas: int | None = None
+    max_replicas: int | None = None
+    completions: int | None = None
+    parallelism: int | None = None
 
     @property
     def portion(self) -> str | None:
@@ -62,18 +83,21 @@ class Wanted:
 
 
 def parse(options: Sequence[str]) -> Wanted:
-    """Options such as `--name=a`, `-g 2` or `--gpu-portion-request 0.5`; of two the last counts.
+    """Options such as `--name=a`, `-g 2` or `--gpu-portion-request 0.5`.
+
+    Of two the last counts; secrets and volumes add up.
 
     Raises:
         ValueError: an option that is not known, has no value or a wrong one; the option is named.
     """
     found: dict[str, Any] = {}
     for option, text in _pairs(options):
-        field, read = _READERS[option]
+        field, reader = _READERS[option]
         try:
-            found[field] = read(text)
+            value = reader(text)
         except ValueError as error:
             raise ValueError(f"{option}: {error}, not {text!r}") from None
+        found[field] = (*found.get(field, ()), value) if field in ADDED else value
     if found.get("gpu_portion_milli") is not None and found.get("gpu_memory_bytes") is not None:
         raise ValueError(
             "--gpu-portion-request and --gpu-memory-request exclude each other: give one of them"
@@ -81,7 +105,44 @@ def parse(options: Sequence[str]) -> Wanted:
     shared = {"gpu_portion_milli", "gpu_memory_bytes"} & found.keys()
     if shared and found.setdefault("gpu_devices", 1) == 0:
         raise ValueError("--gpu-devices-request: a part of a GPU needs at least 1 device, not 0")
-    return Wanted(**found)
+    if found.get("max_replicas") is not None:
+        found.setdefault("workers", found["max_replicas"])
+    wanted = Wanted(**found)
+    _agree(wanted)
+    return wanted
+
+
+def _agree(wanted: Wanted) -> None:
+    """Raises ValueError where two options do not go together."""
+    least, most = wanted.min_replicas, wanted.max_replicas
+    if (least is None) != (most is None):
+        raise ValueError("--min-replicas and --max-replicas go together: give both")
+    if least is not None and most is not None and not least <= wanted.workers <= most:
+        raise ValueError(
+            f"--workers: of --min-replicas {least} to --max-replicas {most}, not {wanted.workers}"
+        )
+    if wanted.framework == MPI and least is not None:
+        raise ValueError("--min-replicas: MPI has a fixed number of processes; leave it out")
+    if wanted.slots is not None and wanted.framework != MPI:
+        raise ValueError(f"--slots-per-worker: for --framework {MPI} alone")
+    if wanted.completions is None:
+        if wanted.parallelism is not None:
+            raise ValueError("--parallelism: give --completions too")
+    elif wanted.workers > 1:
+        raise ValueError("--completions: each task is one pod; leave out --workers")
+    elif (wanted.parallelism or 1) > wanted.completions:
+        raise ValueError("--parallelism: at most as many as --completions")
+    for what, told in (
+        ("--env-secret", [s.variable for s in wanted.secrets]),
+        ("--existing-pvc, --host-path", [v.target for v in wanted.volumes]),
+    ):
+        if twice := sorted({t for t in told if told.count(t) > 1}):
+            raise ValueError(f"{what}: {twice[0]} is given twice")
+
+
+def option_of(field: str) -> str:
+    """The option that fills a field of `Wanted`, for messages."""
+    return next(option for option, (name, _) in _READERS.items() if name == field)
 
 
 def _pairs(options: Sequence[str]) -> list[tuple[str, str]]:
@@ -98,6 +159,8 @@ def _pairs(options: Sequence[str]) -> list[tuple[str, str]]:
             raise ValueError(f"option {word!r} is not known; one of {', '.join(_READERS)}")
         if equals:
             found.append((option, value))
+        elif option in FLAGS:
+            found.append((option, "true"))
         else:
             waiting = option
     if waiting is not None:
@@ -150,82 +213,49 @@ def _label(text: str, option: str) -> str:
     return text
 
 
-def _text(text: str) -> str:
-    if not text or text != text.strip() or not text.isprintable():
-        raise ValueError("a word of printable characters")
-    return text
-
-
-def _pools(text: str) -> tuple[str, ...]:
-    return tuple(_text(part) for part in text.split(","))
-
-
-def _count(least: int, most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= most:
-            raise ValueError(f"a whole number of {least}..{most}")
-        return int(text)
-
-    return read
-
-
-def _milli(most: int, what: str) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        try:
-            milli = Decimal(text) * WHOLE_MILLI
-        except InvalidOperation:
-            raise ValueError(what) from None
-        if not milli.is_finite() or not 1 <= milli <= most or milli != int(milli):
-            raise ValueError(what)
-        return int(milli)
-
-    return read
-
-
-def _bytes(text: str) -> int:
-    found = _AMOUNT.fullmatch(text)
-    what = "an amount with its unit such as 20G (10^9 bytes) or 20Gi (2^30)"
-    if found is None or (found[3] and not found[2]):
-        raise ValueError(what)
-    unit = (_BINARY if found[3] else _UNITS)[found[2].lower()]
-    amount = int(Decimal(found[1]) * unit)
-    if amount < 1:
-        raise ValueError(what)
-    return amount
-
-
-def _one_of(*known: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in known:
-            raise ValueError(f"one of {', '.join(known)}")
-        return text
-
-    return read
-
-
 _READERS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "--name": ("name", str),
-    "--project": ("project", _text),
-    "--image": ("image", _text),
-    "--gpu-devices-request": ("gpu_devices", _count(0, MAX_DEVICES)),
+    "--project": ("project", read.word),
+    "--image": ("image", read.word),
+    "--gpu-devices-request": ("gpu_devices", read.count(0, MAX_DEVICES)),
     "--gpu-portion-request": (
         "gpu_portion_milli",
-        _milli(WHOLE_MILLI, "more than 0 and at most 1, with at most three decimals"),
+        read.milli(WHOLE_MILLI, "more than 0 and at most 1, with at most three decimals"),
     ),
-    "--gpu-memory-request": ("gpu_memory_bytes", _bytes),
+    "--gpu-memory-request": ("gpu_memory_bytes", read.size_bytes),
     "--cpu-core-request": (
         "cpu_milli",
-        _milli(10**7, "cores above 0, with at most three decimals"),
+        read.milli(10**7, "cores above 0, with at most three decimals"),
     ),
-    "--cpu-memory-request": ("memory_bytes", _bytes),
-    "--preemptibility": ("preemptibility", _one_of("preemptible", "non-preemptible")),
-    "--priority": ("priority", _text),
-    "--node-pools": ("node_pools", _pools),
-    "--workers": ("workers", _count(1, MAX_WORKERS)),
-    "--kind": ("kind", _text),
-    "--namespace": ("namespace", _text),
+    "--cpu-memory-request": ("memory_bytes", read.size_bytes),
+    "--preemptibility": ("preemptibility", read.one_of("preemptible", "non-preemptible")),
+    "--priority": ("priority", read.word),
+    "--node-pools": ("node_pools", read.word_list),
+    "--workers": ("workers", read.count(1, MAX_WORKERS)),
+    "--kind": ("kind", read.word),
+    "--namespace": ("namespace", read.word),
+    "--env-secret": ("secrets", read.secret),
+    "--existing-pvc": ("volumes", read.claim),
+    "--host-path": ("volumes", read.host_path),
+    "--large-shm": ("large_shm", lambda text: read.one_of("true", "false")(text) == "true"),
+    "--working-dir": ("working_dir", read.folder),
+    "--termination-grace-period": ("grace_s", read.time_s(0)),
+    "--backoff-limit": ("retries", read.count(0, MAX_RETRIES)),
+    "--deadline": ("deadline_s", read.time_s(1)),
+    "--framework": ("framework", read.one_of(PYTORCH, MPI)),
+    "--slots-per-worker": ("slots", read.count(1, MAX_PROCESSES)),
+    "--min-replicas": ("min_replicas", read.count(1, MAX_WORKERS)),
+    "--max-replicas": ("max_replicas", read.count(1, MAX_WORKERS)),
+    "--completions": ("completions", read.count(1, MAX_TASKS)),
+    "--parallelism": ("parallelism", read.count(1, MAX_TASKS)),
 }
 """Option -> field of `Wanted`, and how its text is read."""
 
-VALUED = frozenset({*_READERS, *_SHORT})
+ADDED = frozenset({"secrets", "volumes"})
+"""Fields whose options may be given several times."""
+
+FLAGS = frozenset({"--large-shm"})
+"""Options that need no value."""
+
+VALUED = frozenset({*_READERS, *_SHORT}) - FLAGS
 """Options whose value may stand in the next word."""

@@ -6,6 +6,7 @@ Every adapter serves both, and the same contract tests run on all of them
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -15,7 +16,7 @@ from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import Placement, Run
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.text import SafeText
-from foundry_tui.estate.usage import Accounting, Window
+from foundry_tui.estate.usage import Account, Accounting, OwnTotals, Window
 
 
 class SchedulerError(Exception):
@@ -161,4 +162,35 @@ class Sharing(Protocol):
 
         Raises:
             Unavailable: the source did not answer.
+        """
+
+
+@runtime_checkable
+class Bookkeeper(Protocol):
+    """A source whose accounting is too long for one answer, or knows more than runs."""
+
+    def usage(
+        self, window: Window, *, users: tuple[str, ...] | None = None
+    ) -> Iterator[Accounting]:
+        """Every try of every run that touches the window, in parts: each try in exactly one.
+
+        The window of a part is the time that was looked through for it. One part at a time is in
+        memory, and the caller may stop between two.
+
+        Raises:
+            Unavailable: the accounting did not answer.
+        """
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Who is charged here, with the account above and the quota.
+
+        Raises:
+            Unavailable: the accounting did not answer.
+        """
+
+    def own_totals(self, window: Window) -> OwnTotals | None:
+        """The source's own sums of the window; None where it keeps none.
+
+        Raises:
+            Unavailable: the accounting did not answer.
         """

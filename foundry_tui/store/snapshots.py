@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from foundry_tui.config.owned import OTHERS_WRITE, open_own
+from foundry_tui.config.owned import OTHERS_WRITE, open_own, replace_own
 from foundry_tui.estate.snapshot import Snapshot, SnapshotError, decode, encode
 from foundry_tui.estate.text import SafeText, safe
 
@@ -38,11 +38,24 @@ class Kept:
 
 
 class Snapshots:
-    """A folder with one file per source, mode 0600, replaced as a whole."""
+    """A folder with one file per source, replaced as a whole.
 
-    def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
+    `owners` are the uids whose files are believed, instead of the user's own; `mode` is that of
+    new files.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int = MAX_BYTES,
+        owners: Collection[int] | None = None,
+        mode: int = 0o600,
+    ) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
+        self._owners = owners
+        self._mode = mode
 
     def path(self, source: str) -> Path:
         """The file of a source: whatever its name holds, one plain file name in the folder."""
@@ -62,7 +75,7 @@ class Snapshots:
             if len(data) > self._max_bytes:
                 raise StoreError(f"snapshot of {safe(source)}: {_too_large(self._max_bytes)}")
             self._sweep(path)
-            self._replace(path, data)
+            replace_own(path, data, mode=self._mode, sync=True)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise StoreError(
@@ -73,7 +86,7 @@ class Snapshots:
         """The last snapshot that was kept for a source. Never raises."""
         path = self.path(source)
         try:
-            with os.fdopen(open_own(path, OTHERS_WRITE), "rb") as file:
+            with os.fdopen(open_own(path, OTHERS_WRITE, owners=self._owners), "rb") as file:
                 data = file.read(self._max_bytes + 1)
             if len(data) > self._max_bytes:
                 return _ignored(path, _too_large(self._max_bytes))
@@ -85,19 +98,17 @@ class Snapshots:
         except (SnapshotError, RecursionError) as error:
             return _ignored(path, str(error))
 
-    def _replace(self, path: Path, data: bytes) -> None:
-        fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=self._folder)
-        temp = Path(name)
+    def forget(self, source: str) -> None:
+        """Take away what was kept for a source.
+
+        Raises:
+            StoreError: it is still there.
+        """
+        path = self.path(source)
         try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temp.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temp.unlink()
-            raise
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(safe(f"{path} is still there: {error.strerror}")) from error
 
     def _sweep(self, path: Path) -> None:
         """Take away what writers that were killed have left."""

@@ -1,57 +1,35 @@
-"""The answers of a tracking server as nouns, and its refusals as errors.
-
-An error body is JSON, `{"error_code", "message"}`, or plain text, depending on which part of the
-server refuses. All text of the server passes `safe` here.
-"""
+"""The answers of a tracking server as nouns. All text of the server passes `safe` here."""
 
 from __future__ import annotations
 
 import json
 import math
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated
 
 import msgspec
 
+from foundry_tui.estate import tracked
 from foundry_tui.estate.text import SafeText, safe
-from foundry_tui.tracking.credentials import LOOKED_FOR
-from foundry_tui.tracking.exchange import Answer
-from foundry_tui.tracking.ports import (
-    Point,
-    TrackedRun,
-    TrackerDenied,
-    TrackerDown,
-    TrackingError,
-    TrackStatus,
-)
-
-T = TypeVar("T")
+from foundry_tui.estate.tracked import Artifact, DataInput, Point, TrackedRun, TrackStatus
 
 LARGEST = 1.797e308
 """From here on a value stands for infinity: an SQL store keeps the largest double instead."""
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-MESSAGE_CELLS = 300
 KEY_CELLS = 512
 """More than the 250 characters that a server allows, so that a key can be asked for again."""
 
-VALUE_CELLS = 1000
+VALUE_CELLS = 6000
+"""A server keeps as many characters of a parameter: two that differ at the end are not one."""
+
+CONTEXT_TAG = "mlflow.data.context"
+KIND_TAG = "foundry.data.kind"
+PATH_TAG = "foundry.data.path"
+"""Tags of an input. Its path is one: a server keeps one source for all runs of an experiment."""
 
 Id = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_.:-]{1,256}\Z")]
 """The id of a run or an experiment: it is drawn, sent and put into addresses as it is."""
-
-
-class Refused(TrackingError):
-    """The server understood and said no; `code` is its error code, such as INVALID_STATE."""
-
-    def __init__(self, asked: str, answer: str, code: str, hint: str = "") -> None:
-        super().__init__(asked, answer, hint)
-        self.code = code
-
-
-class NoEndpoint(TrackerDown):
-    """The server does not know this address of its interface."""
 
 
 class Pair(msgspec.Struct):
@@ -68,6 +46,7 @@ class Metric(msgspec.Struct):
     value: float | str
     timestamp: int = 0
     step: int = 0
+    run_id: str = ""
 
     def __post_init__(self) -> None:
         value = float(self.value)
@@ -88,6 +67,7 @@ class Info(msgspec.Struct):
     start_time: int = 0
     end_time: int = 0
     lifecycle_stage: str = "active"
+    artifact_uri: str = ""
 
 
 class Data(msgspec.Struct):
@@ -98,11 +78,45 @@ class Data(msgspec.Struct):
     tags: list[Pair] = []
 
 
+class Dataset(msgspec.Struct):
+    """A set of data. `source` is JSON in a text, of a shape that `source_type` names."""
+
+    name: str = ""
+    digest: str = ""
+    source_type: str = ""
+    source: str = ""
+
+
+class DatasetInput(msgspec.Struct):
+    """A set of data that a run has read, and what was noted about that."""
+
+    dataset: Dataset = msgspec.field(default_factory=Dataset)
+    tags: list[Pair] = []
+
+    def noun(self) -> DataInput:
+        """The input in the words of the port; others than ours say nothing of their digest."""
+        tags = {tag.key: tag.value for tag in self.tags}
+        kind = "delta" if self.dataset.source_type == "delta_table" else "stated"
+        return DataInput(
+            name=_key(self.dataset.name),
+            digest=_key(self.dataset.digest),
+            path=safe(tags.get(PATH_TAG) or _source(self.dataset.source), max_cells=VALUE_CELLS),
+            kind=_key(tags.get(KIND_TAG, kind)),
+        )
+
+
+class Inputs(msgspec.Struct):
+    """What a run has read."""
+
+    dataset_inputs: list[DatasetInput] = []
+
+
 class Run(msgspec.Struct):
     """One run as the server tells it."""
 
     info: Info
     data: Data = msgspec.field(default_factory=Data)
+    inputs: Inputs = msgspec.field(default_factory=Inputs)
 
     def noun(self) -> TrackedRun:
         """The run in the words of the port."""
@@ -116,6 +130,8 @@ class Run(msgspec.Struct):
             params={_key(p.key): safe(p.value, max_cells=VALUE_CELLS) for p in self.data.params},
             metrics={_key(m.key): m.point() for m in self.data.metrics},
             tags={t.key: t.value for t in self.data.tags},
+            inputs=tuple(one.noun() for one in self.inputs.dataset_inputs),
+            artifact_uri=self.info.artifact_uri,
         )
 
 
@@ -137,6 +153,13 @@ class Experiment(msgspec.Struct):
 
     experiment_id: Id
     lifecycle_stage: str = "active"
+    name: str = ""
+    tags: list[Pair] = []
+
+    def noun(self) -> tracked.Experiment:
+        """The experiment in the words of the port."""
+        tags = {tag.key: tag.value for tag in self.tags}
+        return tracked.Experiment(id=self.experiment_id, name=self.name, tags=tags)
 
 
 class OneExperiment(msgspec.Struct):
@@ -165,102 +188,35 @@ class Metrics(msgspec.Struct):
     next_page_token: str = ""
 
 
-def read(answer: Answer, shape: type[T], asked: str, host: str) -> T:
-    """The answer in its shape.
+class File(msgspec.Struct):
+    """A file or a folder among artifacts; `path` from the root of the run's."""
 
-    Raises:
-        TrackerDenied: 401 and 403.
-        Refused: another refusal of the tracking server itself.
-        NoEndpoint: nothing at this address.
-        TrackerDown: the answer is not one of a tracking server.
-    """
-    if not 200 <= answer.status < 300:
-        raise refusal(answer, asked, host)
+    path: str
+    is_dir: bool = False
+    file_size: int | None = None
+
+    def noun(self) -> Artifact:
+        """The artifact in the words of the port."""
+        size = None if self.is_dir else self.file_size
+        return Artifact(path=self.path, folder=self.is_dir, size_bytes=size)
+
+
+class Files(msgspec.Struct):
+    """One page of artifacts/list."""
+
+    files: list[File] = []
+    next_page_token: str = ""
+
+
+def _source(text: str) -> str:
+    """Where data came from, out of the JSON that says so; all of the text where it is unknown."""
     try:
-        return msgspec.convert(_json(answer), shape, strict=False)
-    except msgspec.ValidationError as error:
-        raise TrackerDown(
-            asked, f"the answer has another shape than MLflow's: {_line(str(error), answer)}"
-        ) from None
-    except ValueError:
-        raise TrackerDown(
-            asked,
-            f"the answer is no JSON ({_page(answer)})",
-            "a login page or a proxy may stand before the server: open the address in a browser",
-        ) from None
-
-
-def refusal(answer: Answer, asked: str, host: str) -> TrackingError:
-    """The error that this answer means."""
-    status = answer.status
-    if 300 <= status < 400:
-        target = urlsplit(answer.location)
-        where = answer.hide(f"{target.scheme}://{target.netloc.rpartition('@')[2]}")
-        return TrackerDown(
-            asked,
-            safe(f"{status}: it sends to {where if target.netloc else 'another page'}"),
-            "no redirection is followed; configure the address of the server itself",
-        )
-    code, message = _words(answer)
-    if status == 401:
-        return TrackerDenied(asked, "401: the login is refused", _login_hint(answer))
-    if status == 403 and "invalid host header" in message.lower():
-        return TrackerDenied(
-            asked,
-            f"403: the server does not accept the host name {safe(host)}",
-            f"it must be started with --allowed-hosts '{safe(host)},{safe(host)}:*'",
-        )
-    said = f"{status}: {message}" if message else str(status)
-    if status == 403:
-        return TrackerDenied(asked, said, _login_hint(answer))
-    if (status in (404, 405) and not code) or code == "ENDPOINT_NOT_FOUND":
-        return NoEndpoint(asked, said, "is this the address of an MLflow tracking server?")
-    if status == 429 or status >= 500:
-        return TrackerDown(asked, said, "try again later, or look into the server's log")
-    return Refused(asked, said, code)
-
-
-def _login_hint(answer: Answer) -> str:
-    if answer.login.origin is None:
-        return f"no credentials were sent; looked for {LOOKED_FOR}"
-    return f"the credentials of {answer.login.origin} were sent"
-
-
-def _words(answer: Answer) -> tuple[str, SafeText]:
-    """The error code and the message; the code is empty where the body is no JSON of MLflow."""
-    try:
-        told = _json(answer)
-    except ValueError:
-        if _html(answer):
-            return "", _page(answer)
-        return "", _line(answer.body.decode("utf-8", "replace"), answer)
-    if not isinstance(told, dict):
-        return "", safe("")
-    code, message = told.get("error_code", ""), told.get("message", "")
-    return str(code), _line(str(message) or str(code), answer)
-
-
-def _json(answer: Answer) -> Any:
-    """The body. NaN and Infinity are taken as numbers too. Raises `ValueError`."""
-    try:
-        return json.loads(answer.body)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-
-
-def _html(answer: Answer) -> bool:
-    return "html" in answer.kind or answer.body.lstrip()[:1] == b"<"
-
-
-def _page(answer: Answer) -> SafeText:
-    kind = answer.kind.partition(";")[0] or "no content type"
-    return _line(f"{kind}, {len(answer.body)} bytes", answer)
-
-
-def _line(text: str, answer: Answer) -> SafeText:
-    """The first line; the further ones repeat the server's SQL."""
-    first = answer.hide(text).strip().partition("\n")[0]
-    return safe(first, max_cells=MESSAGE_CELLS)
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    words = told if isinstance(told, dict) else {}
+    found = (words.get(key) for key in ("uri", "url", "path", "delta_table_name"))
+    return next((word for word in found if isinstance(word, str) and word), text)
 
 
 def _time(ms: int) -> datetime | None:

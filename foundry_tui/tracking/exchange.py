@@ -27,13 +27,17 @@ MAX_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `body` is whole; `kind` is the content type, `date` the server's clock."""
+    """What came back. `body` is whole; `kind` is the content type, `date` the server's clock.
+
+    `retry_after_s`: how long the server asks to be left alone, where it tells seconds.
+    """
 
     status: int
     body: bytes = b""
     kind: str = ""
     date: str = ""
     location: str = ""
+    retry_after_s: float | None = None
     login: Credentials = field(default_factory=Credentials)
 
     def hide(self, text: str) -> str:
@@ -49,6 +53,7 @@ class Broken:
 
     words: SafeText
     lasting: bool = False
+    large: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -60,14 +65,16 @@ class Lane:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _abandoned: bool = False
 
-    def run(self, request: httpx.Request, deadline: Deadline) -> Answer | Broken:
+    def run(
+        self, request: httpx.Request, deadline: Deadline, most_bytes: int = MAX_BYTES
+    ) -> Answer | Broken:
         """The answer, or why there is none; then the lane must not be used again."""
         outcomes: list[Answer | Broken] = []
         ended = threading.Event()
         request.extensions["trace"] = self._trace
 
         def work() -> None:
-            outcome = _exchange(self.client, request, deadline)
+            outcome = _exchange(self.client, request, deadline, most_bytes)
             with self._lock:
                 outcomes.append(outcome)
                 if self._abandoned:
@@ -99,14 +106,16 @@ class Lane:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-def _exchange(client: httpx.Client, request: httpx.Request, deadline: Deadline) -> Answer | Broken:
+def _exchange(
+    client: httpx.Client, request: httpx.Request, deadline: Deadline, most_bytes: int
+) -> Answer | Broken:
     """The answer, or why there is none. No text of an exception that could hold headers is used."""
     import httpx
 
     try:
         response = client.send(request, stream=True)
         try:
-            return _read(response, deadline)
+            return _read(response, deadline, most_bytes)
         finally:
             response.close()
     except httpx.TimeoutException:
@@ -119,15 +128,18 @@ def _exchange(client: httpx.Client, request: httpx.Request, deadline: Deadline) 
         return Broken(safe(f"the exchange failed: {type(error).__name__}"), lasting=True)
 
 
-def _read(response: httpx.Response, deadline: Deadline) -> Answer | Broken:
+def _read(response: httpx.Response, deadline: Deadline, most_bytes: int) -> Answer | Broken:
     headers = response.headers
     if headers.get("content-encoding", "identity") != "identity":
         return Broken(safe("the answer is compressed, which was not asked for"), lasting=True)
+    if not response.is_success:
+        most_bytes = MAX_BYTES  # a refusal may have more words than the file that was asked for
     parts, size = [], 0
     for part in response.iter_raw(1 << 16):
         size += len(part)
-        if size > MAX_BYTES:
-            return Broken(safe(f"the answer is larger than {MAX_BYTES >> 20} MiB"), lasting=True)
+        if size > most_bytes:
+            words = safe(f"the answer is larger than {_size(most_bytes)}")
+            return Broken(words, lasting=True, large=True)
         if deadline.left_s() <= 0:
             return _late(deadline)
         parts.append(part)
@@ -137,7 +149,17 @@ def _read(response: httpx.Response, deadline: Deadline) -> Answer | Broken:
         headers.get("content-type", ""),
         headers.get("date", ""),
         headers.get("location", ""),
+        _seconds(headers.get("retry-after", "")),
     )
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes >> 20} MiB" if size_bytes >= 1 << 20 else f"{size_bytes:,} bytes"
+
+
+def _seconds(told: str) -> float | None:
+    """Retry-After in seconds; its other form, a date, would need both clocks to agree."""
+    return float(told) if told.isascii() and told.isdigit() and len(told) < 10 else None
 
 
 def _late(deadline: Deadline) -> Broken:

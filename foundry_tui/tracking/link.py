@@ -1,31 +1,35 @@
 """What ties a run to its MLflow record: variables for the job, tags for the record. Pure.
 
-The tag names that begin with `mlflow.` are MLflow's own, which its web pages show; those that begin
-with `foundry.` are ours. Job ids are unique only within one cluster, hence `foundry.cluster`.
+The names of tags, artifacts and metrics are in `estate.recorded`.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from foundry_tui.estate.recorded import (
+    BACKEND_TAG,
+    BRANCH_TAG,
+    CLUSTER_TAG,
+    COMMIT_TAG,
+    JOB_TAGS,
+    PROGRAM_TAG,
+    REMOTE_TAG,
+    SUBMIT_TAG,
+    USER_TAG,
+)
 
 URI = "MLFLOW_TRACKING_URI"
 RUN_ID = "MLFLOW_RUN_ID"
 EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
 EXPERIMENT_ID = "MLFLOW_EXPERIMENT_ID"
-VARIABLES = frozenset({URI, RUN_ID, EXPERIMENT, EXPERIMENT_ID})
+ARTIFACTS = "FOUNDRY_ARTIFACTS"
+"""The address below which a job puts what it tells of itself, with no more than curl."""
+
+VARIABLES = frozenset({URI, RUN_ID, EXPERIMENT, EXPERIMENT_ID, ARTIFACTS})
 """What a linked run gets from us."""
-
-SUBMIT_TAG = "foundry.submit_id"
-CLUSTER_TAG = "foundry.cluster"
-JOB_TAGS = {"slurm": "foundry.slurm.job_id", "runai": "foundry.runai.workload_id"}
-"""Scheduler -> the tag that holds its own id of the run."""
-
-REASON_TAG = "foundry.reason"
-EXIT_TAG = "foundry.exit_code"
-SOURCE_TAG = "foundry.status_source"
-ATTEMPT_TAG = "foundry.attempt"
-ORPHAN_TAG = "foundry.orphaned"
 
 NOT_MADE_YET = "made-when-sent"
 """Stands in a preview for the id of a record that does not exist before the run is sent."""
@@ -53,15 +57,31 @@ class Commit:
 
 
 def environment(
-    url: str, run_id: str, experiment: str, *, experiment_id: str | None = None
+    url: str,
+    run_id: str,
+    experiment: str,
+    *,
+    experiment_id: str | None = None,
+    artifacts: str | None = None,
 ) -> tuple[tuple[str, str], ...]:
     """The variables by which MLflow in the job finds its server and its record.
 
     The experiment is named too: a second run that the job starts would else land in `Default`.
-    `experiment_id` is given where the user's environment holds one, which has to agree.
+    `experiment_id` is given where the user's environment holds one, which has to agree;
+    `artifacts` where the server itself takes them (`artifacts_address`).
     """
     known = ((URI, url), (RUN_ID, run_id), (EXPERIMENT, experiment))
-    return (*known, (EXPERIMENT_ID, experiment_id)) if experiment_id is not None else known
+    more = ((EXPERIMENT_ID, experiment_id), (ARTIFACTS, artifacts))
+    return (*known, *((name, value) for name, value in more if value is not None))
+
+
+def artifacts_address(url: str, artifact_uri: str) -> str | None:
+    """Where the artifacts of a record are put by HTTP; None where the server does not take them."""
+    scheme, _, place = artifact_uri.partition(":")
+    path = urlsplit(place).path.strip("/")
+    if scheme != "mlflow-artifacts" or not path:
+        return None
+    return f"{url}/api/2.0/mlflow-artifacts/artifacts/{quote(path, safe='/')}"
 
 
 def tags(
@@ -69,19 +89,19 @@ def tags(
 ) -> dict[str, str]:
     """The tags of a new record. MLflow fills in none of its own when a record is made for it."""
     made = {
-        "mlflow.user": user,
+        USER_TAG: user,
         "mlflow.source.type": "JOB",
-        "mlflow.source.name": script,
-        "foundry.backend": backend,
+        PROGRAM_TAG: script,
+        BACKEND_TAG: backend,
         CLUSTER_TAG: cluster,
         SUBMIT_TAG: token,
     }
     if commit is not None:
-        made["mlflow.source.git.commit"] = commit.commit
+        made[COMMIT_TAG] = commit.commit
         if commit.branch:
-            made["mlflow.source.git.branch"] = commit.branch
+            made[BRANCH_TAG] = commit.branch
         if commit.remote:
-            made["mlflow.source.git.repoURL"] = commit.remote
+            made[REMOTE_TAG] = commit.remote
     return {key: _text(value) for key, value in made.items()}
 
 

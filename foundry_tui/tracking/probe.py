@@ -13,14 +13,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from foundry_tui.estate.text import safe
-from foundry_tui.tracking import answers
+from foundry_tui.tracking import answers, refusals
 from foundry_tui.tracking.credentials import INSECURE_TLS, LOOKED_FOR, SERVER_CERT
 from foundry_tui.tracking.exchange import Answer
 from foundry_tui.tracking.ports import Finding, TrackerDenied, TrackingError
 from foundry_tui.tracking.wire import LOOPBACK, Request
 
 if TYPE_CHECKING:
-    from foundry_tui.tracking.mlflow import Call
+    from foundry_tui.tracking.mlflow.call import Call
 
 CLOCK_TOLERANCE_S = 60.0
 """Seconds that the server's clock may differ: the times of runs come from both."""
@@ -35,7 +35,7 @@ def findings(url: str, call: Call, now: datetime) -> tuple[Finding, ...]:
     )
     try:
         answer = call.raw(request)
-        answers.read(answer, answers.Experiments, call.asked, call.wire.host)
+        refusals.read(answer, answers.Experiments, call.asked, call.wire.host)
     except TrackingError as error:
         state = "denied" if isinstance(error, TrackerDenied) else "broken"
         return (_finding("mlflow", state, f"{url}: {error.answer}", error.hint or None),)

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from foundry_tui.estate.recorded import ATTEMPT_TAG, EXIT_TAG, ORPHAN_TAG, REASON_TAG, SOURCE_TAG
 from foundry_tui.estate.run import LIVE, RunState
-from foundry_tui.tracking.link import ATTEMPT_TAG, EXIT_TAG, ORPHAN_TAG, REASON_TAG, SOURCE_TAG
-from foundry_tui.tracking.ports import ENDED, TrackStatus
+from foundry_tui.estate.tracked import ENDED, TrackStatus
 
 ORPHAN_S = 6 * 3600.0
 """Seconds for which neither the job list nor the accounting may know a job before it is lost."""

@@ -11,7 +11,7 @@ import math
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from foundry_tui import __version__
 from foundry_tui.config.secrets import SecretError
 from foundry_tui.deadline import Deadline
 from foundry_tui.tracking.credentials import CLIENT_CERT, SERVER_CERT, Credentials, Tls
-from foundry_tui.tracking.exchange import Answer, Broken, Lane
+from foundry_tui.tracking.exchange import MAX_BYTES, Answer, Broken, Lane
 from foundry_tui.tracking.ports import TrackerDenied, TrackerDown, TrackingError
 
 if TYPE_CHECKING:
@@ -40,13 +40,22 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `again`: sending it twice does no more than sending it once."""
+    """One request. `again`: sending it twice does no more than sending it once.
+
+    `data` is a body that is no JSON. Of the answer at most `most_bytes` are taken.
+    """
 
     method: str
     path: str
-    params: Mapping[str, str] | None = None
+    params: Mapping[str, str | Sequence[str]] | None = None
     body: Mapping[str, Any] | None = None
     again: bool = False
+    data: bytes | None = None
+    most_bytes: int = MAX_BYTES
+
+
+class TooLarge(TrackerDown):
+    """The answer is larger than the request allows."""
 
 
 class Wire:
@@ -70,7 +79,8 @@ class Wire:
         """The answer, whatever its status, before the deadline.
 
         Raises:
-            TrackerDown: no connection, no answer in time, or one that is too large.
+            TrackerDown: no connection, or no answer in time.
+            TooLarge: the answer is larger than the request allows.
             TrackerDenied: credentials are set and cannot be used.
             TrackingError: a certificate file cannot be read.
         """
@@ -80,11 +90,15 @@ class Wire:
                 settled = outcome.status not in TRANSIENT
             else:
                 settled = outcome.lasting
+            if isinstance(outcome, Answer) and outcome.retry_after_s is not None:
+                pause_s = max(pause_s, outcome.retry_after_s)
             if settled or pause_s >= deadline.left_s():
                 break
             time.sleep(pause_s)
         if isinstance(outcome, Answer):
             return outcome
+        if outcome.large:
+            raise TooLarge(asked, outcome.words)
         raise TrackerDown(asked, outcome.words, f"see whether the server at {self.url} is up")
 
     def close(self) -> None:
@@ -100,7 +114,8 @@ class Wire:
         except SecretError as error:
             raise TrackerDenied(asked, f"the credentials cannot be used: {error}") from None
         lane = self._lane(login.tls, asked)
-        outcome = lane.run(self._build(lane.client, request, login, deadline), deadline)
+        built = self._build(lane.client, request, login, deadline)
+        outcome = lane.run(built, deadline, request.most_bytes)
         if isinstance(outcome, Broken):
             return outcome
         with self._lock:
@@ -112,7 +127,7 @@ class Wire:
     ) -> httpx.Request:
         # Compressed answers could unfold to any size, so none is asked for.
         headers = {"User-Agent": f"foundry/{__version__}", "Accept-Encoding": "identity"}
-        content = None
+        content = request.data
         if request.body is not None:
             headers["Content-Type"] = "application/json"
             content = sendable(json.dumps(request.body, ensure_ascii=False)).encode()
@@ -121,7 +136,10 @@ class Wire:
         return client.build_request(
             request.method,
             self.url + request.path,
-            params={key: sendable(text) for key, text in (request.params or {}).items()},
+            params={
+                key: sendable(told) if isinstance(told, str) else [sendable(one) for one in told]
+                for key, told in (request.params or {}).items()
+            },
             content=content,
             headers=headers,
             timeout=max(0.01, deadline.left_s()),

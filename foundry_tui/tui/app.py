@@ -28,7 +28,7 @@ from foundry_tui.estate.rights import Rights
 from foundry_tui.presenters import units
 from foundry_tui.tui.commandlog import CommandLog
 from foundry_tui.tui.feed import DEMO_REFRESH_S, Feed, Seen
-from foundry_tui.tui.finding import Finding
+from foundry_tui.tui.going import Going
 from foundry_tui.tui.inorder import InOrder
 from foundry_tui.tui.keys import Keys
 from foundry_tui.tui.looking import Looking
@@ -37,6 +37,7 @@ from foundry_tui.tui.pace import Pacer
 from foundry_tui.tui.place import Place
 from foundry_tui.tui.sender import Sender
 from foundry_tui.tui.tones import NAMES, ORDER, THEMES
+from foundry_tui.tui.travel import Travel
 from foundry_tui.tui.views import SavedViews
 
 T = TypeVar("T")
@@ -77,12 +78,13 @@ def _mode(name: str) -> Callable[[], Screen[None]]:
     return make
 
 
-class Foundry(Finding):
+class Foundry(Going):
     """The screens on one site."""
 
     ENABLE_COMMAND_PALETTE = False
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        name: _mode(name) for name in ("overview", "runs", "nodes", "advise", "report")
+        name: _mode(name)
+        for name in ("overview", "runs", "nodes", "advise", "report", "experiments")
     }
     DEFAULT_MODE = "overview"
 
@@ -108,10 +110,11 @@ class Foundry(Finding):
             lambda seen: self._post(Arrived(seen)),
             lambda words: self._post(NotRead(words)),
         )
-        self._arrived_at = self.started_at = time.monotonic()
-        self._mode_before = "overview"
+        self.monotonic: Callable[[], float] = time.monotonic
+        self._arrived_at = self.started_at = self.monotonic()
         self.looking = Looking(site)
         self.log_of_commands = CommandLog()
+        self.travel = Travel(self)
         self.sender = Sender(self, self.log_of_commands)
         self.rights: dict[str, Rights] = {}
         for theme in THEMES:
@@ -148,13 +151,13 @@ class Foundry(Finding):
 
     def on_unmount(self) -> None:
         self.feed.stop()
-        self.looking.close(self.seen)
+        self.looking.close(self.travel.latest)
 
     # -- readings
 
     def on_arrived(self, event: Arrived) -> None:
-        self._arrived_at = time.monotonic()
-        if self.paused and self.seen is not None:
+        self._arrived_at = self.monotonic()
+        if (self.paused or self.travel.moment is not None) and self.seen is not None:
             self.waiting = event.seen
             return
         self.pacer.paint("reading", lambda: self._show(event.seen))
@@ -162,6 +165,10 @@ class Foundry(Finding):
     def on_not_read(self, event: NotRead) -> None:
         if (place := self.place) is not None and place.is_mounted:
             place.say(event.words.replace("\n", " "), "bad")
+
+    def show_now(self, seen: Seen) -> None:
+        """Show this reading next."""
+        self.pacer.paint("reading", lambda: self._show(seen))
 
     def _show(self, seen: Seen) -> None:
         if self._exit:
@@ -184,7 +191,7 @@ class Foundry(Finding):
     @property
     def silent(self) -> frozenset[str]:
         """Sources whose rows are from before: the last reading brought nothing of them."""
-        if self.seen is None or self.site.mode == "saved":
+        if self.seen is None or self.site.mode == "saved" or self.travel.moment is not None:
             return frozenset()
         return frozenset(s.name for s in self.seen.snapshot.sources if not s.usable)
 
@@ -199,12 +206,12 @@ class Foundry(Finding):
 
     def data_age(self) -> tuple[str, str] | None:
         """How old the shown data is, in coarse steps, with its tone; None before any came."""
-        if self.seen is None:
+        if self.seen is None or self.travel.moment is not None:
             return None
         if self.site.mode == "saved" or not self.seen.fresh:
             words = f"from {units.when(self.seen.now)}"
             return words, "dim" if self.site.mode == "saved" else "warn"
-        old = int((time.monotonic() - self._arrived_at) / AGE_STEP_S) * AGE_STEP_S
+        old = int((self.monotonic() - self._arrived_at) / AGE_STEP_S) * AGE_STEP_S
         late = old > 2 * AGE_STEP_S + self.seen.retry_s
         return f"data {units.age(old) if old else 'now'}", "warn" if late else "dim"
 
@@ -213,7 +220,7 @@ class Foundry(Finding):
         wait_s = None if self.seen is None else self.seen.waits_s.get(source)
         if wait_s is None:
             return None
-        return max(0.0, wait_s - (time.monotonic() - self._arrived_at))
+        return max(0.0, wait_s - (self.monotonic() - self._arrived_at))
 
     # -- the pacer's host
 
@@ -272,6 +279,10 @@ class Foundry(Finding):
 
         self.run_worker(work(), group=label, exclusive=True, exit_on_error=False)
 
+    def cancel_work(self, label: str) -> None:
+        """Let nobody hear of the work of this label that is under way."""
+        self.workers.cancel_group(self, label)
+
     def _handle_exception(self, error: Exception) -> None:
         """End with one line instead of a traceback; FOUNDRY_DEBUG shows it."""
         if self._exit:
@@ -299,97 +310,15 @@ class Foundry(Finding):
             return "read-only: --read-only or the configuration says so"
         if self.site.mode == "saved":
             return "a saved estate has no scheduler to change"
-        return None
+        return self.travel.refusal() or None
 
     # -- what works everywhere
 
-    def crumbs(self) -> list[str]:
-        """The way to the place that is shown."""
-        return [s.name_here() for s in self.screen_stack if isinstance(s, Place)]
-
-    def go(self, mode: str) -> None:
-        """Show another of the five places."""
-        if mode != self.current_mode:
-            self._mode_before = self.current_mode
-            self.switch_mode(mode)
-
-    def enter(self, place: Place) -> None:
-        """Go one step deeper; a place that is already on the way is gone back to."""
-        for depth, other in enumerate(self.screen_stack):
-            if isinstance(other, Place) and other.subject and other.subject == place.subject:
-                for _ in range(len(self.screen_stack) - depth - 1):
-                    self.pop_screen()
-                return
-        self.push_screen(place)
-
-    def open_run(self, run_id: str) -> None:
-        """Everything about one run."""
-        from foundry_tui.tui.screens.run import RunPlace
-
-        self.enter(RunPlace(run_id))
-
-    def open_node(self, key: str, gpu_key: str | None = None) -> None:
-        """One node, `source/name`, with its GPUs; the cursor on `gpu_key`, if it is given."""
-        from foundry_tui.tui.screens.node import NodePlace
-
-        self.enter(NodePlace(key, gpu_key))
-
-    def open_gpu(self, key: str) -> None:
-        """One GPU with who holds it; the key is `source/node/index`."""
-        from foundry_tui.tui.screens.node import GpuPlace
-
-        self.enter(GpuPlace(key))
-
-    def open_runs(self, where: str, name: str) -> None:
-        """The runs that match a filter, under a name for the way back."""
-        from foundry_tui.tui.screens.runs import Runs
-
-        self.enter(Runs(where, name))
-
-    def do_overview(self) -> None:
-        self.go("overview")
-
-    def do_runs(self) -> None:
-        self.go("runs")
-
-    def do_nodes(self) -> None:
-        self.go("nodes")
-
-    def do_advise(self) -> None:
-        self.go("advise")
-
-    def do_report(self) -> None:
-        self.go("report")
-
-    def do_fractions(self) -> None:
-        from foundry_tui.tui.screens.fractions import FractionsPlace
-
-        self.enter(FractionsPlace())
-
-    def do_submit(self) -> None:
-        from foundry_tui.tui.screens.submit import Submit
-
-        self.enter(Submit())
-
-    def do_journal(self) -> None:
-        from foundry_tui.tui.screens.journal import Journal
-
-        self.enter(Journal())
-
-    def do_log(self) -> None:
-        from foundry_tui.tui.screens.commands import Commands
-
-        self.enter(Commands())
-
-    def do_previous(self) -> None:
-        self.go(self._mode_before)
-
-    def do_back(self) -> None:
-        if len(self.screen_stack) > 1:
-            self.pop_screen()
-
     def do_pause(self) -> None:
         self.paused = not self.paused
+        if self.travel.moment is not None:
+            self._age()
+            return
         waiting, self.waiting = self.waiting, None
         if not self.paused and waiting is not None:
             self.pacer.paint("reading", lambda: self._show(waiting))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from foundry_tui.actions.onscreen import EVERY, key_text
 from foundry_tui.actions.table import Action
-from foundry_tui.estate.filter import RUN_FIELDS, FilterError, parse
+from foundry_tui.estate.fields import RUN_FIELDS
+from foundry_tui.estate.filter import FilterError, parse
 from foundry_tui.estate.run import LIVE
 from foundry_tui.presenters.complete import Candidate, Candidates, Kind, chosen_by
 from foundry_tui.presenters.queries import quoted

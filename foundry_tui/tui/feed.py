@@ -23,6 +23,9 @@ FINISHED_S = 86_400.0
 PATIENCE_S = 1.0
 """So long the slower sources may hold up what the first one has told."""
 
+LOOK_S = 2.0
+"""So often it is looked whether another process has published something, or has gone."""
+
 LEAST_S = 0.05
 """Between two readings there is at least so much time, whatever a source says of its own."""
 
@@ -90,20 +93,24 @@ class Feed:
         self._wake.set()
 
     def _loop(self) -> None:
+        self._site.stay()
         self._guarded(self._kept)
         while not self._stopped:
             wait_s = max(LEAST_S, self._site.wait_s()) if self._guarded(self._read) else FAULT_S
             if wait_s == float("inf"):
                 return
             self._rest(wait_s)
+        self._site.resign()
 
     def _rest(self, wait_s: float) -> None:
         """Wait until a source is due; hurry may bring that forward, but not below its floor."""
         until = time.monotonic() + wait_s
         while not self._stopped and (left_s := until - time.monotonic()) > 0:
             self._wake.clear()
-            if self._wake.wait(left_s):
+            if self._wake.wait(min(left_s, LOOK_S)):
                 until = min(until, time.monotonic() + self._site.wait_s())
+            elif left_s > LOOK_S and self._site.stirred():
+                return
 
     def _guarded(self, step: Callable[[], None]) -> bool:
         """Whether a step was made; a fault is told, and must not end the readings."""

@@ -26,6 +26,7 @@ from foundry_tui.tui.grid.view import ViewState
 from foundry_tui.tui.overlay import Overlay
 from foundry_tui.tui.prompt import Prompt
 from foundry_tui.tui.status import sources_parts, status_parts, tab_parts
+from foundry_tui.tui.travel import NOW_ONLY, STEPS
 
 if TYPE_CHECKING:
     from foundry_tui.tui.app import Foundry
@@ -51,6 +52,8 @@ class Place(Screen[None]):
     Place #body { height: 1fr; width: 1fr; }
     Place #crumbs { display: none; }
     Place.deep #crumbs { display: block; }
+    Place #past { display: none; }
+    Place #past.told { display: block; }
     Place.small #tabs, Place.small #hints, Place.small #crumbs { display: none; }
     """
     AUTO_FOCUS = ""
@@ -64,6 +67,9 @@ class Place(Screen[None]):
     """What this place shows and what it is for, in the help."""
     main: ClassVar[str] = "#main"
     """Selector of the widget that has the keys."""
+
+    in_time: ClassVar[bool] = False
+    """Whether the place can show the estate as it was; esc then goes back to now first."""
 
     stay: int = 0
     """Counts how often the place was left: what was begun in one stay is not asked in another."""
@@ -90,6 +96,8 @@ class Place(Screen[None]):
 
     def refusal(self, action: Action) -> str | None:
         """Why an action cannot be used here now, before it is tried; None when it can."""
+        if action.id in NOW_ONLY and (why := self.foundry.travel.refusal()):
+            return why
         return self.foundry.refusal(action) if action.risk == "change" else None
 
     def view_state(self) -> ViewState | None:
@@ -113,6 +121,7 @@ class Place(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Bar(id="status")
         yield Bar(id="tabs")
+        yield Bar(id="past")
         yield Bar(id="crumbs")
         with Container(id="body"):
             yield from self.body()
@@ -174,6 +183,9 @@ class Place(Screen[None]):
         foundry = self.foundry
         self.query_one("#status", Bar).put(*status_parts(foundry, small=self.has_class("small")))
         self.query_one("#tabs", Bar).put(tab_parts(foundry), sources_parts(foundry))
+        past, bar = foundry.travel.bar(), self.query_one("#past", Bar)
+        bar.set_class(bool(past), "told")
+        bar.put([(f" {past}".ljust(self.size.width), "cursor")] if past else [])
         crumbs = " › ".join(foundry.crumbs())
         self.query_one("#crumbs", Bar).put([(f" {crumbs}", "title")])
         self.query_one("#hints", Bar).put(self._hints())
@@ -215,6 +227,9 @@ class Place(Screen[None]):
         """Do what a key or the command line asks for, or say why not."""
         if self.foundry.did(action):
             return
+        if action.id == "back" and self.in_time and self.foundry.travel.away:
+            self.foundry.travel.now()
+            return
         handler = self._handler(action.id)
         if handler is None:
             self.say(f"{action.title}: not here", "warn")
@@ -225,7 +240,7 @@ class Place(Screen[None]):
             handler()  # type: ignore[operator]
 
     def on_key(self, event: events.Key) -> None:
-        self.foundry.looking.key(self.foundry.seen)
+        self.foundry.looking.key(self.foundry.travel.latest)
         if self.foundry.screen is not self:
             # It was pressed after the key that left this place, and is meant for the next one.
             event.stop()
@@ -243,6 +258,9 @@ class Place(Screen[None]):
             event.stop()
             event.prevent_default()
             self.run_ability(action)
+        elif action is not None and action.id in STEPS:
+            event.stop()
+            self.say(f"{action.title}: this place shows only how things stand now", "warn")
 
 
 def _width(parts: Iterable[Part]) -> int:

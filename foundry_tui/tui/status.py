@@ -6,15 +6,25 @@ from typing import TYPE_CHECKING
 
 from foundry_tui.estate.run import LIVE
 from foundry_tui.estate.source import SourceState
+from foundry_tui.estate.text import safe
 from foundry_tui.presenters import units
 from foundry_tui.tui.bars import Part
 
 if TYPE_CHECKING:
     from foundry_tui.tui.app import Foundry
 
+LEADER_CELLS = 28
+"""Room for the words about who collects, where this process does not."""
+
 TABS = (("overview", "Overview"), ("runs", "Runs"), ("nodes", "Nodes"), ("advise", "Advice"))
-TABS_ALL = (*TABS, ("report", "Reports"))
+TABS_ALL = (*TABS, ("report", "Reports"), ("experiments", "Experiments"))
 """Mode -> title, in the order of the digits."""
+
+SHORT = {"experiments": "Exp"}
+"""Titles where the words about the sources would have no room beside the whole ones."""
+
+ROOMY = 100
+"""From so many cells on, every title is whole."""
 
 _TONES = {
     SourceState.OK: "dim",
@@ -30,7 +40,7 @@ def status_parts(foundry: Foundry, *, small: bool) -> tuple[list[Part], list[Par
     """The first line: the estate on the left; age, link and who on the right."""
     site = foundry.site
     what = {"demo": "simulated estate (x12)", "saved": "saved estate"}.get(
-        site.mode, ", ".join(site.schedulers)
+        site.mode, ", ".join(site.schedulers) or "no scheduler"
     )
     left: list[Part] = [(" foundry", "title"), (f" · {what}", "dim")]
     if small:
@@ -44,6 +54,10 @@ def status_parts(foundry: Foundry, *, small: bool) -> tuple[list[Part], list[Par
     if (age := foundry.data_age()) is not None:
         words, tone = age
         right.append((f"{words}  ", tone))
+    if not small and foundry.seen is not None and (leader := site.leader) is not None:
+        # Without the age behind the comma: a word that changes every second is bytes.
+        who = safe(leader.partition(",")[0], max_cells=LEADER_CELLS)
+        right.append((f"{who}  ", "dim"))
     if (link_s := foundry.pacer.link_s) is not None:
         right.append((f"link {_link(link_s)}  ", "warn" if link_s > 1 else "dim"))
     mode = " read-only" if foundry.read_only else ""
@@ -59,7 +73,7 @@ def _link(seconds: float) -> str:
 
 
 def tab_parts(foundry: Foundry) -> list[Part]:
-    """The five places with their counts; the one that is shown is reversed."""
+    """The six places with their counts; the one that is shown is reversed."""
     counts: dict[str, int] = {}
     if (seen := foundry.seen) is not None:
         counts["runs"] = sum(r.count for r in seen.runs if r.state in LIVE)
@@ -69,6 +83,8 @@ def tab_parts(foundry: Foundry) -> list[Part]:
     parts: list[Part] = [(" ", "")]
     for digit, (mode, title) in enumerate(TABS_ALL, 1):
         count = f" {counts[mode]}" if mode in counts else ""
+        if foundry.size.width < ROOMY:
+            title = SHORT.get(mode, title)
         tone = "cursor" if mode == foundry.current_mode else ""
         parts += [(f"{digit} {title}{count}", tone), ("  ", "")]
     return parts
@@ -79,6 +95,8 @@ def sources_parts(foundry: Foundry) -> list[Part]:
 
     Those that are not well stand first, because the end is cut where there is no room.
     """
+    if foundry.travel.moment is not None:
+        return []
     if (seen := foundry.seen) is None:
         return [("reading … ", "warn")]
     parts: list[Part] = []

@@ -63,7 +63,7 @@ class Submitting:
     def _agreed(self, draft: Draft, prepared: Prepared) -> None:
         """Look for an earlier try of the same submit that did arrive, then hold it."""
         app, site = self._place.foundry, self._place.foundry.site
-        self._say("looking for an earlier try …")
+        self._say("looking for an earlier try, and at what it needs …")
 
         def look() -> tuple[str, str, str] | SourceMissing | None:
             drafts.keep(site, draft)
@@ -71,6 +71,14 @@ class Submitting:
                 found = act.first_try(site, prepared)
             except SourceMissing as error:
                 return error
+            if found is None and prepared.spec is not None:
+                from foundry_tui.actions import preflight
+
+                verdict = preflight.of_submit(
+                    site, prepared, commands=True, told=lambda words: None
+                )
+                if verdict is not None:
+                    preflight.require(verdict)
             return None if found is None else (found[0].change.id, found[0].source, found[1].target)
 
         def then(found: tuple[str, str, str] | SourceMissing | None) -> None:

@@ -27,6 +27,13 @@ _TERMINAL = {
     "resting": "underline",
     "letter": "bold underline",
     "marked": "bold yellow",
+    # curves over each other; a letter on each says the same
+    **{
+        f"line{i}": colour
+        for i, colour in enumerate(
+            "cyan yellow green magenta red blue bright_cyan bright_magenta".split()  # noqa: SIM905
+        )
+    },
     # use in tens of per cent: one hue, ever brighter
     **{f"heat{i}": "bright_black" for i in range(2)},
     **{f"heat{i}": "blue" for i in range(2, 5)},
@@ -60,7 +67,11 @@ _LIGHT_RAMP = (
 )
 
 # Okabe and Ito's palette, which colour-blind readers tell apart (jfly.uni-koeln.de/color, 2008).
+_CURVES = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#0072b2", "#f0e442", "#999999")
+_DARK_CURVES = {f"line{i}": shade for i, shade in enumerate(_CURVES)}
+_LIGHT_CURVES = _DARK_CURVES | {"line1": "#2a7fb8", "line6": "#8a7a00", "line7": "#555555"}
 _DARK = _TERMINAL | {
+    **_DARK_CURVES,
     "dim": "#8a8f98",
     "good": "#56b4e9",
     "warn": "#e69f00",
@@ -87,6 +98,7 @@ _DARK = _TERMINAL | {
     },
 }
 _LIGHT = _TERMINAL | {
+    **_LIGHT_CURVES,
     "dim": "#6a6f78",
     "good": "#0072b2",
     "warn": "#8a5a00",

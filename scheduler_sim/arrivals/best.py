@@ -17,8 +17,7 @@ from scheduler_sim.arrivals.decisions import Decisions
 from scheduler_sim.arrivals.stream import Stream
 from scheduler_sim.arrivals.trace import Trace
 from scheduler_sim.bids import vectors
-from scheduler_sim.bids.hosts import large, penalties
-from scheduler_sim.bids.scarce import confined, scarcity
+from scheduler_sim.bids.prices import Prices
 from scheduler_sim.bids.shapes import shapes
 from scheduler_sim.bids.stages import LAST, Stages
 from scheduler_sim.bids.state import Books, Offers, new_books, new_offers, slots_of
@@ -49,16 +48,14 @@ class Bidding:
         self.kinds, nodes = kind_arrays(trace), node_arrays(trace, stream)
         self.capacity = trace.capacity_milli
         self.slot = slots_of(np.bincount(stream.kinds, minlength=len(trace.kinds)))
-        self._stages = _unknown(trace) if learn else _known(trace)
-        self._large = large(self._stages.shapes)
-        self._confined = confined(self._stages.shapes)
+        self._prices = Prices(_unknown(trace) if learn else _known(trace))
         self.books = new_books(
             nodes.gpu_left,
             nodes.cpu_left,
             nodes.memory_left,
             nodes.model,
             int(self.slot.max(initial=0)),
-            self._large.gpus.size,
+            self._prices.large.gpus.size,
             self.kinds.accepts.shape[1],
         )
         self.nodes = np.full(stream.kinds.size, -1, dtype=np.int32)
@@ -94,32 +91,27 @@ class Bidding:
         )
 
     def _offers(self) -> Offers:
-        free = int(self.books.free[0])
-        stage = self._stages.stage(self.capacity - free, self.capacity)
+        stages, free = self._prices.stages, int(self.books.free[0])
+        stage = stages.stage(self.capacity - free, self.capacity)
         if stage != self._stage or self.offers is None:
             self._stage = stage
-            mix, tables = self._stages.shapes, self._stages.tables(stage, self.capacity)
-            self.offers = new_offers(self.kinds, self.slot, tables, mix.unit, self._large)
+            tables, large = stages.tables(stage, self.capacity), self._prices.large
+            self.offers = new_offers(self.kinds, self.slot, tables, stages.shapes.unit, large)
             self.form.reprice(self.books, self.offers)
-        books, mix = self.books, self._stages.shapes
-        runs = self._stages.runs_to_come(free, self.capacity)
-        books.penalty[:] = penalties(self._large, mix, books.hosts, runs)
-        left = np.bincount(books.model, books.gpu_left.sum(axis=1), books.scarce.size)
-        books.scarce[:] = scarcity(self._confined, mix, runs, left.astype(np.int64))
+        self._prices.charge(self.books, free, self.capacity)
         return self.offers
 
     def _down_to(self) -> int:
         """Free thousandths below which the next stage begins; -1 in the last."""
-        return -1 if self._stage == LAST else self._stages.ends_at(self._stage, self.capacity)
+        stages = self._prices.stages
+        return -1 if self._stage == LAST else stages.ends_at(self._stage, self.capacity)
 
     def _look(self) -> None:
         """Learn the mix from what has come so far."""
         self._next_look *= 2
         seen = np.bincount(self.arrivals[: self.done], minlength=len(self.trace.kinds))
-        self._stages = _stages(self.trace, seen.tolist())
-        self._large = large(self._stages.shapes)
-        self._confined = confined(self._stages.shapes)
-        self.books = _with_large(self.books, self._large.gpus.size)
+        self._prices = Prices(_stages(self.trace, seen.tolist()))
+        self.books = _with_large(self.books, self._prices.large.gpus.size)
         self._stage = -1
 
 

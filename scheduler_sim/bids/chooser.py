@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler_sim.bids import vectors
-from scheduler_sim.bids.hosts import large, penalties
-from scheduler_sim.bids.scarce import confined, scarcity
+from scheduler_sim.bids.prices import Prices
 from scheduler_sim.bids.shapes import shapes
 from scheduler_sim.bids.stages import Stages
 from scheduler_sim.bids.state import Ints, Offers, new_books, new_offers
@@ -24,15 +23,14 @@ KINDS = 256
 EVERY = 50
 """Choices after which the prices of hosts and models are worked out again."""
 
-
 GRAIN_MILLI = 10
 """Shares of the mix are taken in steps of so many thousandths."""
 
 
 @lru_cache(maxsize=4)
-def _stages(mix: Mix, models: tuple[str, ...]) -> Stages:
-    """The worth of a mix, worked out once for the clusters that are compared."""
-    return Stages(shapes(zip(mix.requests, mix.counts, strict=True), models, GRAIN_MILLI))
+def _prices(mix: Mix, models: tuple[str, ...]) -> Prices:
+    """The prices of a mix, worked out once for the clusters that are compared."""
+    return Prices(Stages(shapes(zip(mix.requests, mix.counts, strict=True), models, GRAIN_MILLI)))
 
 
 @dataclass(slots=True)
@@ -55,14 +53,12 @@ class Bids:
 
     def __init__(self, cluster: Cluster, mix: Mix) -> None:
         self._cluster = cluster
-        self._stages = _stages(mix, cluster.models)
-        self._large = large(self._stages.shapes)
-        self._confined = confined(self._stages.shapes)
+        self._prices = _prices(mix, cluster.models)
         models = len(cluster.models)
         self._books = new_books(
             *(cluster.gpu_left, cluster.cpu_left, cluster.memory_left, cluster.model),
             KINDS,
-            self._large.gpus.size,
+            self._prices.large.gpus.size,
             models,
         )
         self._known: dict[Request, int] = {}
@@ -114,21 +110,19 @@ class Bids:
         books.usable[:] = cluster.usable
         self._changes[rows] = cluster.changes[rows]
         free = int(books.gpu_left.sum())
-        stage = self._stages.stage(self._capacity - free, self._capacity)
+        stage = self._prices.stages.stage(self._capacity - free, self._capacity)
         again = self._offers is None or stage != self._stage
-        if self._offers is None or stage != self._stage:
+        if self._offers is None or again:
             self._stage, self._offers = stage, self._made(stage)
             vectors.reprice(books, self._offers)
         elif rows.size:
             vectors.price(rows, books, self._offers)
         if again or self._choices % EVERY == 0:
-            runs, mix = self._stages.runs_to_come(free, self._capacity), self._stages.shapes
-            books.penalty[:] = penalties(self._large, mix, books.hosts, runs)
-            left = np.bincount(books.model, books.gpu_left.sum(axis=1), books.scarce.size)
-            books.scarce[:] = scarcity(self._confined, mix, runs, left.astype(np.int64))
+            self._prices.charge(books, free, self._capacity)
         self._choices += 1
         return self._offers
 
     def _made(self, stage: int) -> Offers:
-        tables = self._stages.tables(stage, self._capacity)
-        return new_offers(self._asked, self._slot, tables, self._stages.shapes.unit, self._large)
+        stages, large = self._prices.stages, self._prices.large
+        tables = stages.tables(stage, self._capacity)
+        return new_offers(self._asked, self._slot, tables, stages.shapes.unit, large)

@@ -14,12 +14,16 @@ _PAUSE_S = 0.1
 
 
 class Progress:
-    """`done` of `total` steps; silent where standard error is no terminal. Leaves a clean line."""
+    """`done` of `total` steps; silent where standard error is no terminal. Leaves a clean line.
+
+    Before the first step it says so where the loops have to be compiled first.
+    """
 
     def __init__(self, total: int, what: str) -> None:
         self.total, self.what, self.done = total, what, 0
         known = os.environ.get("TERM", "dumb") != "dumb"
         self._shown = known and total > 0 and sys.stderr is not None and sys.stderr.isatty()
+        self._compiles = self._shown and _to_compile()
         self._started = time.monotonic()
         self._drawn = 0.0
 
@@ -55,9 +59,17 @@ class Progress:
         tail = f" {self.done}/{self.total}"
         if self.done:
             tail += f"  {gone_s * (self.total - self.done) / self.done:.0f} s left"
+        elif self._compiles:
+            tail += "  compiling first, this once: about a minute"
         columns = shutil.get_terminal_size((80, 24)).columns
         room = max(0, min(40, columns - len(self.what) - len(tail) - 4))
         full = room * self.done // self.total
         bar = f"[{'#' * full}{'.' * (room - full)}]" if room > 5 else ""
         sys.stderr.write(f"\r\x1b[K{visible(self.what)} {bar}{tail}"[: columns + 3])
         sys.stderr.flush()
+
+
+def _to_compile() -> bool:
+    from scheduler_sim import kernels
+
+    return not kernels.KEPT

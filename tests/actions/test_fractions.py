@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from foundry_tui.actions.errors import NothingMatched, WrongUse
-from foundry_tui.actions.fractions import fractions, share
+from foundry_tui.actions.fractions import fractions, measured, share
+from foundry_tui.actions.site import Site
 from foundry_tui.cli.app import run
 from foundry_tui.estate.fractions import Assumed
 from foundry_tui.estate.snapshot import Snapshot, encode
+from foundry_tui.store.history import HistoryError, RunHistory
 from tests.tui.estates import still
 
 GIB = 1 << 30
@@ -120,3 +126,60 @@ def test_numbers_that_are_none_are_wrong_use(
     told = capsys.readouterr().err
     assert words[-2] in told
     assert "give a finite number" in told
+
+
+@dataclass
+class Recorded:
+    """A site whose history knows one run."""
+
+    run: str
+    told: list[str] = field(default_factory=list)
+    broken: bool = False
+
+    @property
+    def past(self) -> Recorded:
+        if self.broken:
+            raise HistoryError("history.db: damaged; move it away")
+        return self
+
+    def tell(self, words: str) -> None:
+        self.told.append(words)
+
+    def runs(self, ids: Sequence[str]) -> dict[str, RunHistory]:
+        assert self.run in ids
+        start = datetime(2026, 11, 20, tzinfo=UTC)
+        return {
+            self.run: RunHistory(
+                run=self.run,
+                since=start,
+                until=start + timedelta(hours=10),
+                gpus=1,
+                gpu_model="a100",
+                shared=False,
+                allocated_gpu_s=36_000,
+                used_gpu_s=36_000,
+                idle_gpu_s=0,
+                unknown_gpu_s=0,
+                util_counts=(0,) * 12 + (600,) + (0,) * 88,
+                util_missing=0,
+                mem_peak_bytes=4 * GIB,
+                mem_total_bytes=80 * GIB,
+            )
+        }
+
+
+def test_a_recorded_history_makes_advice(seen: Snapshot) -> None:
+    run = next(a.run for a in fractions(seen).runs if a.basis == "none")
+    site = Recorded(run)
+    known = measured(cast(Site, site), seen)
+    (advice,) = (a for a in fractions(seen, known=known).runs if a.run == run)
+    assert advice.basis == "measured"
+    assert advice.safe_milli is not None
+    assert advice.safe_milli == 520, "12 % busy by the conservative rule; memory would ask for 62"
+
+
+def test_a_broken_history_is_told_and_the_look_stands(seen: Snapshot) -> None:
+    site = Recorded("", broken=True)
+    known = measured(cast(Site, site), seen)
+    assert site.told == ["history.db: damaged; move it away"]
+    assert fractions(seen, known=known).runs == fractions(seen).runs

@@ -16,11 +16,12 @@ from foundry_tui.config.model import Config
 from foundry_tui.config.sources import MlflowConfig
 from foundry_tui.estate.acts import Change, Preview, Receipt, ReceiptStatus, Submit
 from foundry_tui.estate.run import RunState
+from foundry_tui.estate.tracked import TrackStatus
 from foundry_tui.schedulers.ports import Unavailable
 from foundry_tui.schedulers.simulated import build
 from foundry_tui.store.links import Link
 from foundry_tui.tracking.memory import MemoryTracker
-from foundry_tui.tracking.ports import TrackerDown, TrackingError, TrackStatus
+from foundry_tui.tracking.ports import TrackerDown, TrackingError
 
 SLURM = "sim-slurm"
 MLFLOW = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
@@ -98,13 +99,14 @@ def test_a_submit_is_previewed_without_a_record(
 ) -> None:
     prepared = prepare(experiment="llama")
     command = prepared.preview.items[0].command
-    assert command[:4] == (
+    assert command[:5] == (
         "env",
         "MLFLOW_TRACKING_URI=https://mlflow.example.org",
         "MLFLOW_RUN_ID=made-when-sent",
         "MLFLOW_EXPERIMENT_NAME=llama",
+        "FOUNDRY_ARTIFACTS=made-when-sent",
     )
-    assert command[4] == "sbatch"
+    assert command[5] == "sbatch"
     assert tracker.find("foundry.submit_id", prepared.token) == ()
     assert site.links.still_open() == ((), ())
 
@@ -133,6 +135,79 @@ def test_a_job_spec_keeps_its_variables_and_names_its_experiment(
     assert act.prepare_submit(site, source, (), str(path), ()).experiment == "by-variable"
 
 
+def test_the_record_holds_what_makes_the_run_again(
+    site: Site, tracker: MemoryTracker, tmp_path: Path, told: list[str]
+) -> None:
+    (tmp_path / "c4").write_text("x")
+    path = tmp_path / "job.yaml"
+    path.write_text(
+        "name: my-run\ncommand: echo ${lr}\ngpus: 1\nparams: {lr: 3e-4}\nseed: 7\n"
+        "tags: {team: nlp}\ndata: [{name: c4, path: c4}]\nenvironment: {HF_TOKEN: hush-hush}\n"
+    )
+    prepared = act.prepare_submit(site, SLURM, (), str(path), ())
+    act.perform(site, prepared)
+    (record,) = tracker.find("foundry.submit_id", prepared.token)
+    assert (record.params, record.tags["team"]) == ({"lr": "3e-4", "seed": "7"}, "nlp")
+    assert [one.name for one in record.inputs] == ["c4"]
+    kept = {
+        name: tracker.read_artifact(record, f"foundry/{name}", most_bytes=1 << 20) or b""
+        for name in ("spec.resolved.yaml", "submitted.txt", "data.json")
+    }
+    assert all(kept.values())
+    assert record.run_id.encode() in kept["submitted.txt"]
+    assert b"made-when-sent" not in kept["submitted.txt"]
+    assert not any(b"hush-hush" in data for data in kept.values())
+    assert told == []
+
+
+def test_a_record_that_cannot_be_filled_stops_nothing(
+    site: Site,
+    prepare: Prepare,
+    tracker: MemoryTracker,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise TrackingError("an artifact", "the bucket is full")
+
+    monkeypatch.setattr(tracker, "write_artifact", refuse)
+    assert act.perform(site, prepare()).status == "done"
+    (only,) = told
+    assert only.startswith("not on its record: foundry/submitted.txt")
+
+
+def test_killed_while_the_record_is_filled_is_never_submitted(
+    site: Site, prepare: Prepare, tracker: MemoryTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    prepared = prepare()
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker, "write_artifact", killed)
+        with pytest.raises(KeyboardInterrupt):
+            act.perform(site, prepared)
+    found = only_link(site)
+    assert found.mlflow_run_id is not None and found.sent_at is None
+    site.links.save(replace(found, pid=2**22 + 1))
+    (item,) = track.sync(site).items
+    assert (item.did, item.after) == ("repaired", "FAILED")
+    assert "never submitted" in item.words
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/1/r", "file:///shared/mlruns", ""])
+def test_a_server_that_takes_no_artifacts_names_no_place_for_them(
+    site: Site, prepare: Prepare, tracker: MemoryTracker, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    create = tracker.create
+    monkeypatch.setattr(
+        tracker, "create", lambda *a, **k: replace(create(*a, **k), artifact_uri=uri)
+    )
+    act.perform(site, prepare())
+    (journalled,) = site.journal.changes()
+    assert not any("FOUNDRY_ARTIFACTS" in word for word in journalled.commands[0])
+
+
 def test_a_submit_and_its_record_know_each_other(
     site: Site, prepare: Prepare, tracker: MemoryTracker, told: list[str]
 ) -> None:
@@ -149,6 +224,8 @@ def test_a_submit_and_its_record_know_each_other(
     assert (found.native_id, found.mlflow_run_id) == (native, record.run_id)
     (journalled,) = site.journal.changes()
     assert f"MLFLOW_RUN_ID={record.run_id}" in journalled.commands[0]
+    place = f"{tracker.url}/api/2.0/mlflow-artifacts/artifacts/{record.experiment_id}"
+    assert f"FOUNDRY_ARTIFACTS={place}/{record.run_id}/artifacts" in journalled.commands[0]
     (run,) = [r for r in site.snapshot().runs if r.native_id == native]
     assert run.mlflow_run_id == record.run_id
     known = track.record(site, run)
@@ -431,37 +508,6 @@ def test_an_experiment_id_of_the_environment_is_overruled(
     link.send(site, prepared, carry_out)
     (record,) = tracker.find("foundry.submit_id", prepared.token)
     assert dict(sent[0].environment)["MLFLOW_EXPERIMENT_ID"] == record.experiment_id
-
-
-def test_the_commit_of_the_scripts_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    assert link.commit_of(folder) is None
-
-    def git(*args: str) -> str:
-        who = (
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@example.org",
-            "-c",
-            "init.defaultBranch=main",
-        )
-        argv = ["git", "-C", str(folder), *who, *args]
-        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
-
-    git("init", "-q")
-    assert link.commit_of(folder) is None, "no commit yet"
-    git("commit", "-q", "--allow-empty", "-m", "one")
-    found = link.commit_of(folder)
-    assert found is not None
-    assert (found.commit, found.branch, found.remote) == (git("rev-parse", "HEAD"), "main", None)
-    git("remote", "add", "origin", "https://ada:s3cret@git.example.org/a.git")
-    git("checkout", "-q", "--detach")
-    found = link.commit_of(folder)
-    assert found is not None
-    assert (found.branch, found.remote) == (None, "https://git.example.org/a.git")
-    assert link.commit_of(tmp_path / "nowhere") is None
 
 
 def test_a_screen_that_reads_again_and_again_reconciles_beside_it(

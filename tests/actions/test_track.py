@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,17 +14,19 @@ import pytest
 from foundry_tui.actions import doctor as doctors
 from foundry_tui.actions import look, track, tracker
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing
-from foundry_tui.actions.site import Options, Site, open_site
+from foundry_tui.actions.opening import open_site
+from foundry_tui.actions.site import Options, Site
 from foundry_tui.config.model import Config
 from foundry_tui.config.sources import MlflowConfig
 from foundry_tui.estate.run import Run, RunState
 from foundry_tui.estate.text import safe
+from foundry_tui.estate.tracked import Point, TrackStatus
 from foundry_tui.process import user_name
 from foundry_tui.schedulers.simulated import build
 from foundry_tui.store.links import Link
 from foundry_tui.tracking.link import tags
 from foundry_tui.tracking.memory import MemoryTracker
-from foundry_tui.tracking.ports import Point, TrackerDown, TrackingError, TrackStatus
+from foundry_tui.tracking.ports import TrackerDown, TrackingError
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 TOKEN = "0123456789abcdef"
@@ -79,7 +81,7 @@ def test_a_record_in_full(site: Site, server: MemoryTracker) -> None:
     run_id = linked(site, server)
     server.update(run_id, status=TrackStatus.RUNNING)
     points = [Point(step, NOW, 1 / (step + 1)) for step in range(5)]
-    server.log(run_id, params={"lr": "1"}, metrics={"loss": points})
+    server.trained(run_id, params={"lr": "1"}, metrics={"loss": points})
     known = track.record(site, RUN)
     assert known is not None
     assert (known.record, known.reason, known.note) == (server.get(run_id), None, None)
@@ -105,6 +107,22 @@ def test_where_the_two_differ_it_is_noted(
     known = track.record(site, replace(RUN, state=state, ended_at=NOW))
     assert known is not None
     assert words in (known.note or "")
+
+
+@pytest.mark.parametrize(("minutes", "noted"), [(-30, False), (10, False), (20, True)])
+def test_what_is_written_after_the_end_is_noted(
+    site: Site, server: MemoryTracker, minutes: int, noted: bool
+) -> None:
+    """By a rank that is left over, or a second job; clocks may differ by 10 minutes."""
+    run_id = linked(site, server)
+    server.update(run_id, status=TrackStatus.FINISHED)
+    late = Point(1, NOW + timedelta(minutes=minutes), 0.5)
+    server.trained(run_id, metrics={"loss": [late]})
+    known = track.record(site, replace(RUN, state=RunState.COMPLETED, ended_at=NOW))
+    assert known is not None
+    assert known.note == (
+        "a process still wrote to it 20 min after the job had ended" if noted else None
+    )
 
 
 def test_a_record_that_cannot_be_had_has_a_reason(site: Site, server: MemoryTracker) -> None:

@@ -5,67 +5,22 @@ from __future__ import annotations
 import random
 import threading
 import time
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from foundry_tui.collector.backoff import LONGEST_S, SOONEST_S, Backoff
 from foundry_tui.collector.collect import HANGING_S, Collector
-from foundry_tui.estate.gpu import Gpu, Reading, Tenant
-from foundry_tui.estate.node import Node, NodeState
+from foundry_tui.collector.sweep import Meter, Sweeps
+from foundry_tui.estate.reading import Reading
 from foundry_tui.estate.run import Run, RunState
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.ports import Denied, SchedulerReader, Unavailable
 from foundry_tui.store.snapshots import Snapshots
-
-NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
-
-
-@dataclass
-class Clock:
-    """A wall clock and a monotonic one that stand still until they are moved."""
-
-    seconds: float = 1000.0
-
-    def wall(self) -> datetime:
-        return NOW + timedelta(seconds=self.seconds - 1000.0)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-
-@dataclass
-class Reader:
-    """A reader that answers, fails or hangs as told."""
-
-    name: str
-    clock: Clock
-    error: Exception | None = None
-    hang: threading.Event | None = None
-    calls: int = 0
-    kind: str = "slurm"
-    runs: tuple[Run, ...] = field(default=())
-
-    def snapshot(self) -> Snapshot:
-        self.calls += 1
-        if self.hang is not None:
-            self.hang.wait(30)
-        if self.error is not None:
-            raise self.error
-        now = self.clock.wall()
-        source = Source(name=self.name, kind=self.kind, state=SourceState.OK, read_at=now)
-        node = Node(name="h01", source=self.name, state=NodeState.MIXED, gpu_count=2)
-        gpus = tuple(
-            Gpu(node="h01", index=i, source=self.name, tenants=(Tenant(f"{self.name}/1", 1000),))
-            for i in range(2)
-        )
-        return Snapshot(
-            generated_at=now, sources=(source,), nodes=(node,), gpus=gpus, runs=self.runs
-        )
+from foundry_tui.telemetry.ports import Sweep
+from tests.collector.shared import NOW, Clock, Gauge, Reader
 
 
 def collector(clock: Clock, *readers: Reader, store: Snapshots | None = None) -> Collector:
@@ -210,7 +165,7 @@ def test_readings_join_their_gpus(measured: tuple[float, float | None]) -> None:
     )
     source = Source(name="nvml", kind="telemetry", state=SourceState.OK, read_at=NOW)
     whole = collector(clock, Reader("lab", clock, runs=(run,)))
-    whole.telemetry = lambda: (readings, source)
+    whole.sweeps = Sweeps([Meter(Gauge(Sweep(readings=readings, source=source)))], clock.wall)
     snapshot = whole.collect()
     mean = None if None in measured else 50.0
     assert snapshot.runs[0].gpu_util_pct == mean, "unknown is not zero"

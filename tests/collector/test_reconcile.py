@@ -17,18 +17,13 @@ from foundry_tui.estate.run import ArrayPart, Run, RunState
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.estate.text import safe
+from foundry_tui.estate.tracked import TrackedRun, TrackStatus
 from foundry_tui.estate.usage import Accounting, UsageRecord, Window
 from foundry_tui.schedulers.ports import Unavailable
 from foundry_tui.store.links import Link, Links
 from foundry_tui.tracking.link import tags
 from foundry_tui.tracking.memory import MemoryTracker
-from foundry_tui.tracking.ports import (
-    TrackedRun,
-    TrackerDenied,
-    TrackerDown,
-    TrackingError,
-    TrackStatus,
-)
+from foundry_tui.tracking.ports import TrackerDenied, TrackerDown, TrackingError
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 TOKEN = "0123456789abcdef"
@@ -74,7 +69,7 @@ class Bench:
         made = tags(
             user=ME, backend="slurm", cluster="lab", token=token, script="a.sh", commit=None
         )
-        run = self.tracker.create("e", name="a", tags=made, started_at=NOW)
+        run = self.tracker.create("e", name="a", tags=made, started_at=NOW - timedelta(hours=1))
         if status is not None:
             self.tracker.update(run.run_id, status=status)
         return run
@@ -173,7 +168,19 @@ def test_a_job_from_waiting_to_its_end(bench: Bench) -> None:
     assert shown.tags["foundry.reason"] == "timeout"
     assert shown.tags["foundry.exit_code"] == "143"
     assert bench.run() == Report(), "settled: not even looked at"
-    assert bench.slurm.asked == [], "the job list told all"
+    assert bench.slurm.asked == [(ME,)], "once, for the figures of what has ended"
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_cluster_whose_clock_is_ten_minutes_off(bench: Bench, minutes: int) -> None:
+    run_id = bench.linked(TrackStatus.RUNNING)
+    begun = NOW - timedelta(hours=1)
+    end = begun + timedelta(minutes=minutes)
+    bench.row("completed", started_at=end - timedelta(seconds=30), ended_at=end, exit_code=0)
+    assert did(bench.run()) == ["wrote"]
+    shown = bench.shown(run_id)
+    assert (shown.status, shown.ended_at) == (TrackStatus.FINISHED, max(begun, end))
+    assert bench.run() == Report()
 
 
 def test_a_second_pass_changes_nothing(bench: Bench) -> None:

@@ -81,10 +81,7 @@ def test_every_option_is_read(read: Read, tmp_path: Path) -> None:
     loaded = read(FULL)
     config = loaded.config
     assert loaded.path == tmp_path / "config.toml"
-    unread = ("telemetry.prom", "telemetry.agents")
-    assert [w.partition(": ")[2] for w in loaded.warnings] == [
-        f"{name} is not read by this version" for name in unread
-    ]
+    assert loaded.warnings == ()
     assert config.read_only is True
     assert (config.state_dir, config.cache_dir) == (Path("/srv/state"), Path("/home/ann/cache"))
     assert (config.intervals.refresh_s, config.intervals.slow_s) == (60.0, 600.5)
@@ -162,7 +159,7 @@ BAD = {
     "[runai.p]\nurl='http://h'\ncredential_command=[1]": ("credential_command", "list", "program"),
     "[bindings]\nquit = 'q'": ("bindings", "unknown key", "one of read_only"),
     "[slurm.a]\npoll_s = 45": ("slurm.a.poll_s", "unknown key", "one of conf"),
-    "[telemetry.t]": ("telemetry.t.kind", "nothing", '"nvml", "agents", "prometheus"'),
+    "[telemetry.t]": ("telemetry.t.kind", "nothing", '"nvml", "agents", "dcgm", "prometheus"'),
     "[telemetry.t]\nkind = 'prometheus'": ("telemetry.t.url", "nothing", "Prometheus server"),
     "[telemetry.t]\nkind='agents'\nurl='http://h'": ("telemetry.t.url", "http://h", "{node}"),
 }

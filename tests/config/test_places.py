@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui.config.places import PlaceError, cache_dir, fs_type, network_fs, state_dir
+from foundry_tui.config.places import (
+    PlaceError,
+    cache_dir,
+    fs_type,
+    history_dir,
+    network_fs,
+    state_dir,
+)
 
 MOUNTS = """\
 22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -215,3 +222,27 @@ def test_no_folder_at_all_is_an_error_that_lists_them(mounts: Path) -> None:
         cache_dir(Path("/proc/mine"), env, mountinfo=mounts, shared_tmp=Path("/proc"))
     for folder in ("/proc/mine", "/proc/run/foundry", f"/proc/foundry-{os.geteuid()}"):
         assert folder in str(caught.value)
+
+
+def test_the_history_is_below_the_cache(tmp_path: Path, mounts: Path) -> None:
+    cache = tmp_path / "cache"
+    assert history_dir(None, cache, mountinfo=mounts, shared_tmp=tmp_path) == cache / "history"
+    assert history_dir(tmp_path / "own", cache, mountinfo=mounts) == tmp_path / "own"
+
+
+def test_a_history_in_memory_would_not_last(tmp_path: Path) -> None:
+    run, var = tmp_path / "run", tmp_path / "var"
+    run.mkdir()
+    var.mkdir()
+    lines = [f"1 0 0:1 / {run} rw - tmpfs tmpfs rw", f"2 0 0:2 / {var} rw - ext4 /dev/a rw"]
+    table = tmp_path / "mountinfo"
+    table.write_text("\n".join(lines) + "\n")
+    own = var / f"foundry-{os.geteuid()}"
+    assert history_dir(None, run, mountinfo=table, shared_tmp=var) == own / "history"
+    assert mode(own) == 0o700
+    own.chmod(0o777)
+    assert history_dir(None, run, mountinfo=table, shared_tmp=var) == run / "history"
+    lines[1] = f"2 0 0:2 / {var} rw - tmpfs tmpfs rw"
+    table.write_text("\n".join(lines) + "\n")
+    own.chmod(0o700)
+    assert history_dir(None, run, mountinfo=table, shared_tmp=var) == run / "history"

@@ -11,7 +11,8 @@ from textual.keys import _character_to_key
 from foundry_tui.actions.errors import WrongUse
 from foundry_tui.actions.keymap import changed_keys, configured, key_map, key_name
 from foundry_tui.actions.onscreen import EVERY
-from foundry_tui.actions.site import Options, open_site
+from foundry_tui.actions.opening import open_site
+from foundry_tui.actions.site import Options
 from foundry_tui.config.errors import ConfigError
 from foundry_tui.config.load import Loaded, load
 from foundry_tui.config.model import Config, Screens

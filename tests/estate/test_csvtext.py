@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry_tui.estate.csvtext import rfc3339, write
+from foundry_tui.estate.csvtext import line, rfc3339, text, write
 from foundry_tui.estate.run import RunState
 
 PAYLOADS = (
@@ -106,6 +106,30 @@ def test_any_text_is_one_cell_that_starts_no_formula(first: str, second: str) ->
     assert data.count(b"\r") == data.count(b"\n") == 2
     for cell in read[1]:
         assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋"))
+
+
+TEXTS = st.text().filter(lambda text: ";" not in text)
+
+
+@given(st.lists(TEXTS, min_size=2, max_size=5))
+def test_what_the_standard_library_reads_it_writes_to_the_same_bytes(texts: list[str]) -> None:
+    written = line(texts)
+    (read,) = csv.reader([written], strict=True)
+    assert len(read) == len(texts)
+    again = io.StringIO(newline="")
+    csv.writer(again).writerow(read)
+    assert again.getvalue() == written + "\r\n"
+
+
+@given(st.text())
+def test_what_was_read_from_a_file_is_written_the_same(value: str) -> None:
+    (read,) = csv.reader([line((value, "end"))], strict=True)
+    assert line(read) == line((value, "end"))
+
+
+@pytest.mark.parametrize("payload", [*PAYLOADS, "'=1", "a", "ä,b", ""])
+def test_a_text_alone_has_the_same_field_as_in_a_line(payload: str) -> None:
+    assert text(payload) == line((payload,))
 
 
 @given(st.lists(st.integers(-(10**12), 10**12)))

@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foundry_tui.estate.filter import (
-    GPU_FIELDS,
-    NODE_FIELDS,
-    QUEUE_FIELDS,
-    RUN_FIELDS,
-    Fields,
-    FilterError,
-    parse,
-)
+from foundry_tui.estate.fields import GPU_FIELDS, NODE_FIELDS, QUEUE_FIELDS, RUN_FIELDS
+from foundry_tui.estate.filter import Field, Fields, FilterError, parse
 
 RUNS: tuple[dict[str, object], ...] = (
     {
@@ -371,3 +364,15 @@ def test_a_long_filter_is_read() -> None:
     wanted = parse("name=" + "|".join(f"run-{n}" for n in range(10_000)), RUN_FIELDS)
     assert wanted.match({"name": "run-9999"})
     assert not wanted.match({"name": "run-10000"})
+
+
+def test_a_field_whose_name_has_spaces_stands_in_quotes() -> None:
+    fields: Fields = {"param.batch size": Field("number"), 'a|b "c"': Field("text")}
+    wanted = parse('"param.batch size">8 -"a|b \\"c\\""=x', fields)
+    assert wanted.match({"param.batch size": 16, 'a|b "c"': "y"})
+    assert not wanted.match({"param.batch size": 8, 'a|b "c"': "y"})
+    assert not wanted.match({"param.batch size": 16, 'a|b "c"': "x"})
+    with pytest.raises(FilterError, match='there is no field "batch size"'):
+        parse('"batch size"=1', fields)
+    with pytest.raises(FilterError, match="must stand in quotes"):
+        parse('x"batch size"=1', fields)

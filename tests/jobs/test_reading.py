@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundry_tui.jobs.errors import SpecError
@@ -120,7 +120,7 @@ def test_every_field_is_in_the_docs_with_the_sample() -> None:
         ("command: a\nGPUS: 1", "did you mean `gpus`?"),
         ("command: a\nworkers: 2", "it is called `nodes`"),
         ("command: a\npartition: x", "it is called `queue`"),
-        ("command: a\nzzz: 1", "zzz: unknown; one of name, script"),
+        ("command: a\nzzz: 1", "zzz: unknown; one of version, name"),
         ("command: a\n'': 1", "unknown"),
         ("gpus: 1", "nothing to run"),
         ("command: a\nscript: b", "line 2: script: there is `command`"),
@@ -139,7 +139,7 @@ def test_every_field_is_in_the_docs_with_the_sample() -> None:
         ("command: a\nname: 5", "line 2: name: expected text on one line, in quotes"),
         ('command: a\nname: "a\\nb"', "name: expected text on one line"),
         ('command: a\nname: "\\u202eabc"', "name: expected text on one line"),
-        ("command: a\nname: " + "x" * 501, "name: expected text on one line"),
+        ("command: a\nname: " + "x" * 501, "name: expected text on one line of at most 500 char"),
         ("command: a\nimage: a b", "image: expected one word"),
         ("command: a\nqueue: --x", "queue: expected one word"),
         ("command: a\nqueue: [a, b]", "queue: expected text on one line, not a list"),
@@ -222,6 +222,7 @@ PIECES = st.sampled_from(
 HOSTILE = st.lists(PIECES, max_size=40).map("".join).map(str.encode) | st.binary(max_size=200)
 
 
+@settings(deadline=None)
 @given(HOSTILE, st.sampled_from(["a.yaml", "a.toml"]))
 def test_no_file_ends_in_anything_but_a_spec_or_its_error(data: bytes, name: str) -> None:
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import replace
 
@@ -31,7 +32,7 @@ def rendered(
         else Program("/home/ann/run.sh", file, inline=False)
     )
     target = Target(source="lab", kind=kind, shards_per_gpu=shards)
-    return render(spec, target, program, work_dir="/home/ann")
+    return render(spec, target, program, work_dir="/home/ann", recorded=False)
 
 
 def told(spec: JobSpec, kind: str, **more: int | None) -> str:
@@ -120,11 +121,12 @@ def test_a_training_takes_back_the_same_amounts(spec: JobSpec, kind: str) -> Non
         else "non-preemptible",
         priority=spec.priority.everywhere,
         workers=spec.nodes or 1,
+        deadline_s=spec.time_limit_s if kind == "kai" else None,
     )
     assert options.workload_name(wanted, submit.script_name) == wanted.name
     assert submit.work_dir is None
-    if not submit.script.startswith(b"exec "):
-        assert submit.script == (spec.script or "").encode()
+    if not (spec.script or "").startswith("#!"):
+        assert submit.script.endswith((spec.script or "").encode())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -146,7 +148,7 @@ def test_what_a_scheduler_cannot_say_is_in_the_notes() -> None:
     assert [f for f in fields if f in on_slurm] == ["image:", "preemptible:"]
     assert [f for f in fields if f in on_runai] == ["time_limit:", "gpu_model:"]
     assert "2 nodes with 2 GPUs each: 4 GPUs in all" in on_slurm
-    assert "KAI knows none" in told(spec, "kai")
+    assert "time_limit" not in told(spec, "kai")
     assert "gpu_share: whole GPUs" in told(replace(SPEC, gpu_share_milli=500), "slurm")
     assert "3 of the 4 shards" in told(replace(SPEC, gpu_share_milli=700), "slurm", shards=4)
     two = replace(SPEC, gpu_share_milli=500, gpus=2)
@@ -224,29 +226,40 @@ def test_a_file_is_sent_unchanged_where_a_scheduler_takes_files() -> None:
     assert any("first node alone" in note for note in for_all.notes)
 
 
+def run_alone(script: bytes, **environment: str) -> bytes:
+    """What a batch script prints where srun starts its program once, here."""
+    fake = 'srun() { until [ "${1#-}" = "$1" ]; do shift; done; "$@"; }; '
+    fake += 'scontrol() { echo "h01\nh02"; }\n'
+    variables = {"SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": "h[01-02]", "SLURM_JOB_ID": "7"}
+    done = subprocess.run(
+        ["/bin/bash", "-c", fake + script.decode().replace("exec srun", "srun")],
+        capture_output=True,
+        check=True,
+        env={"PATH": os.environ["PATH"], **variables, **environment},
+    )
+    return done.stdout
+
+
 def test_on_several_nodes_of_slurm_the_program_runs_on_each() -> None:
     spec = replace(SPEC, nodes=3, cpu_milli=4000, script='echo "it\'s" $HOME\n')
     submit = rendered(spec, "slurm").submit
     assert {"--nodes=3", "--ntasks-per-node=1", "--cpus-per-task=4"} <= set(submit.options)
-    fake = 'srun() { echo "$1 $2"; shift 2; "$@"; }\n'
-    text = submit.script.decode().replace("exec srun", "srun")
-    done = subprocess.run(
-        ["/bin/sh", "-c", fake + text], capture_output=True, check=True, env={"HOME": "/h"}
-    )
-    assert done.stdout == b"--kill-on-bad-exit=1 --cpus-per-task=4\nit's /h\n"
-    assert rendered(spec, "kai").submit.script == b'echo "it\'s" $HOME\n'
+    assert run_alone(submit.script, HOME="/h") == b"it's /h\n"
+    on_kai = rendered(spec, "kai").submit.script
+    for rank, record in (("0", b"r"), ("2", b"")):
+        pod = {"HOME": "/h", "RANK": rank, "MLFLOW_RUN_ID": "r"}
+        text = on_kai + b'echo "$MLFLOW_RUN_ID"\n'
+        done = subprocess.run(["/bin/sh", "-c", text], capture_output=True, check=True, env=pod)
+        assert done.stdout == b"it's /h\n" + record + b"\n"
 
 
 def test_the_interpreter_of_an_inline_script_is_kept() -> None:
     spec = replace(SPEC, script="#!/usr/bin/env python3\nimport sys\nprint(sys.argv)\n")
     assert rendered(spec, "slurm").submit.script == (spec.script or "").encode()
-    for submit in (
-        rendered(spec, "runai").submit,
-        rendered(replace(spec, nodes=2), "slurm").submit,
-    ):
-        text = submit.script.decode().replace("srun --kill-on-bad-exit=1 ", "")
-        done = subprocess.run(["/bin/sh", "-c", text], capture_output=True, check=True)
-        assert done.stdout == b"['-c']\n"
+    text = rendered(spec, "runai").submit.script.decode()
+    done = subprocess.run(["/bin/sh", "-c", text], capture_output=True, check=True)
+    assert done.stdout == b"['-c']\n"
+    assert run_alone(rendered(replace(spec, nodes=2), "slurm").submit.script) == b"['-c']\n"
 
 
 def test_an_unknown_kind_is_refused() -> None:

@@ -249,6 +249,15 @@ class Cluster:
             self.start_dbd()
 
     @contextmanager
+    def dbd_hung(self) -> Iterator[None]:
+        """Freeze slurmdbd: it takes connections and never answers."""
+        self._dbd.hang()
+        try:
+            yield
+        finally:
+            self._dbd.resume()
+
+    @contextmanager
     def node_down(self, node: str) -> Iterator[None]:
         self.kill_node(node)
         try:

@@ -9,7 +9,20 @@ import os
 import pytest
 
 VARIABLE = "FOUNDRY_REQUIRE"
-COMPONENTS = frozenset({"slurm", "nvml-stub", "mlflow", "tmux", "kubernetes", "kai", "runapy"})
+COMPONENTS = frozenset(
+    {
+        "slurm",
+        "nvml-stub",
+        "mlflow",
+        "tmux",
+        "kubernetes",
+        "kai",
+        "reportseff",
+        "runapy",
+        "prometheus",
+        "victoria-metrics",
+    }
+)
 
 
 def required() -> frozenset[str]:

@@ -1,17 +1,20 @@
 """pytest fixtures of the lab: one cluster for the whole test run, made fresh for each test."""
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.lab import mlflow
+from foundry_tui.telemetry.nvml.source import LIBRARY
+from tests.lab import mlflow, prometheus
 from tests.lab.components import require, required
 from tests.lab.daemons import LabError
 from tests.lab.kube import build as kube_build
 from tests.lab.kube.cluster import KubeLab
+from tests.lab.nvml.stub import StubHost, build, compiler
 from tests.lab.slurm import SlurmLab
 
 
@@ -68,6 +71,23 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.M
     require("mlflow", f"the server did not start: {failure}")
 
 
+@pytest.fixture
+def start_prometheus(tmp_path: Path) -> Iterator[Callable[..., prometheus.PrometheusLab]]:
+    """Starts Prometheus servers, as `PrometheusLab.start` does without its folder."""
+    require("prometheus", prometheus.missing())
+    started: list[prometheus.PrometheusLab] = []
+
+    def start(**given: str | None) -> prometheus.PrometheusLab:
+        folder = tmp_path / f"prometheus-{len(started)}"
+        folder.mkdir()
+        started.append(prometheus.PrometheusLab.start(folder, **given))
+        return started[-1]
+
+    yield start
+    for lab in started:
+        lab.stop()
+
+
 @pytest.fixture(scope="session")
 def kube_lab() -> Iterator[KubeLab]:
     """The running Kubernetes with KAI, in whatever state the last test left it."""
@@ -88,6 +108,32 @@ def kube(kube_lab: KubeLab) -> KubeLab:
     """The running Kubernetes with no workload, two nodes of 12 GPUs and two queues of 4."""
     kube_lab.reset()
     return kube_lab
+
+
+@pytest.fixture(scope="session")
+def stub_builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """NVML's stub as a driver of today and as one from before MIG; skips without a C compiler."""
+    missing = None if compiler() else "no C compiler (cc, gcc) on the PATH to build the NVML stub"
+    require("nvml-stub", missing)
+    folder = tmp_path_factory.mktemp("nvml-stub")
+    return {
+        "today": build(folder / "today.so"),
+        "old": build(folder / "old.so", "OLD_DRIVER"),
+    }
+
+
+@pytest.fixture
+def host(stub_builds: dict[str, Path], tmp_path: Path) -> StubHost:
+    """A host with the stub of a driver of today."""
+    shutil.copy(stub_builds["today"], tmp_path / LIBRARY)
+    return StubHost(tmp_path)
+
+
+@pytest.fixture
+def old_host(stub_builds: dict[str, Path], tmp_path: Path) -> StubHost:
+    """A host with the stub of an old driver, which lacks functions."""
+    shutil.copy(stub_builds["old"], tmp_path / LIBRARY)
+    return StubHost(tmp_path)
 
 
 def new_lab_folder() -> Path:

@@ -16,16 +16,21 @@ from tests.lab.components import required
 
 INSTALL_TIMEOUT_S = 1800
 COMPLETE = ".complete"
-"""File in the environment that stands there when all of it is installed."""
+"""File in the environment that stands there when the package is installed; names the extras."""
 
 
 @dataclass(frozen=True, slots=True)
 class Venv:
-    """One package, at one version, with what it needs."""
+    """One package, at one version, with what it needs.
+
+    `extras` are further requirements, each of one version too; an environment that was made
+    without them gets them.
+    """
 
     package: str
     version: str
     size: str
+    extras: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -41,7 +46,7 @@ class Venv:
 
     def missing(self) -> str | None:
         """Why it is not there; None when it is. Installed here where `FOUNDRY_REQUIRE` says."""
-        if (self.folder / COMPLETE).exists():
+        if self._whole():
             return None
         if self.package not in required():
             return (
@@ -62,15 +67,15 @@ class Venv:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (folder.parent / f"{folder.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if (folder / COMPLETE).exists():
+            if self._whole():
                 return
-            shutil.rmtree(folder, ignore_errors=True)
+            wanted = (f"{self.package}=={self.version}", *self.extras)
             pip = [str(self.python), "-m", "pip", "--quiet", "--no-input"]
-            requirement = f"{self.package}=={self.version}"
-            for command in (
-                [sys.executable, "-m", "venv", str(folder)],
-                [*pip, "install", "--disable-pip-version-check", requirement],
-            ):
+            commands = [[*pip, "install", "--disable-pip-version-check", *wanted]]
+            if not (folder / COMPLETE).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                commands.insert(0, [sys.executable, "-m", "venv", str(folder)])
+            for command in commands:
                 subprocess.run(
                     command,
                     check=True,
@@ -79,4 +84,12 @@ class Venv:
                     stderr=subprocess.STDOUT,
                     timeout=INSTALL_TIMEOUT_S,
                 )
-            (folder / COMPLETE).touch()
+            (folder / COMPLETE).write_text("\n".join(self.extras))
+
+    def _whole(self) -> bool:
+        """Whether all of it is installed; the package itself is, where there is the file."""
+        try:
+            had = (self.folder / COMPLETE).read_text().split()
+        except OSError:
+            return False
+        return set(self.extras) <= set(had)

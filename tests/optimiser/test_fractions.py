@@ -186,6 +186,29 @@ def test_whole_and_unknown_shares_are_left_out_and_the_unknown_counted() -> None
     assert "left out: 1 run tells no share of a GPU" in found.notes
 
 
+def test_a_whole_gpu_of_which_a_tenth_is_used_is_advised_a_share() -> None:
+    small = usage(0.05, peak=4 * GIB)
+    runs = (run(0, 1000), run(1, 1000), run(2, 1000), run(3, 1000))
+    known = {"ai/0": small, "ai/1": usage(0.9), "ai/2": usage(0.05, samples=5)}
+    found = fractions(estate(*runs), known=known)
+    (advice,) = found.runs
+    assert (advice.run, advice.asked_milli, advice.basis) == ("ai/0", 1000, "measured")
+    assert advice.advised_milli is not None
+    assert advice.safe_milli is not None
+    assert advice.safe_milli <= advice.advised_milli <= 500, advice.why
+    assert found.costs == (), "nobody asks for a share yet, so none has a cost"
+    named = only(found, (), {"ai/0", "ai/1"})
+    assert [a.run for a in named.runs] == ["ai/0"]
+    assert "1 of the runs ask for no share" in named.notes[-1]
+
+
+def test_several_whole_gpus_and_the_waiting_are_not_cut() -> None:
+    small = usage(0.05, peak=4 * GIB)
+    several = run(0, 2000, request=Request(gpu_count=2, gpu_milli=2000))
+    ended = run(1, 1000, state=RunState.COMPLETED)
+    assert fractions(estate(several, ended), known={"ai/0": small, "ai/1": small}).runs == ()
+
+
 def test_without_any_share_no_price_is_known_and_that_is_said() -> None:
     found = fractions(estate(run(8, 1000)), wanted=(810,))
     assert found.costs == ()
@@ -205,7 +228,7 @@ def test_named_runs_come_with_the_cost_of_their_shares() -> None:
     found = only(fractions(estate(*MIX)), (), {"ai/4", "ai/99"})
     assert [a.run for a in found.runs] == ["ai/4"]
     assert [c.milli for c in found.costs] == [230]
-    assert found.notes[-1] == "1 of the runs ask for no share of a GPU, or have ended"
+    assert found.notes[-1].startswith("1 of the runs ask for no share, and are not known")
 
 
 @pytest.mark.parametrize("milli", [0, 1001, -1])

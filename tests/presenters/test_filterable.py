@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from foundry_tui.estate.filter import GPU_FIELDS, NODE_FIELDS, QUEUE_FIELDS, RUN_FIELDS, parse
+from dataclasses import replace
+
+from foundry_tui.estate.fields import GPU_FIELDS, NODE_FIELDS, QUEUE_FIELDS, RUN_FIELDS
+from foundry_tui.estate.filter import parse
+from foundry_tui.estate.reading import Fault, FaultKind
+from foundry_tui.estate.text import safe
 from foundry_tui.presenters import filterable
 from tests.presenters.estate import GPUS, NODES, NOW, QUEUES, RUNS
 
@@ -41,6 +46,27 @@ def test_gpus_are_found_by_run_idleness_and_what_is_free() -> None:
     assert gpus("run=lab/19") == ["a02:4"]
     assert gpus("idle>2d") == ["a01:6", "a01:7"]
     assert gpus("free>0 free<1") == ["a02:4"]
+
+
+def test_gpus_are_found_by_fault_waste_and_heat() -> None:
+    lost = Fault(kind=FaultKind.LOST, words=safe("lost: the driver does not reach it"), grave=True)
+    warm = Fault(kind=FaultKind.THROTTLED, words=safe("throttled: heat"))
+    ill = (
+        replace(GPUS[0], faults=(lost,), measured_by="agents"),
+        replace(GPUS[1], faults=(warm,), temp_c=91.0),
+        *GPUS[2:],
+    )
+
+    def found(text: str) -> list[str]:
+        wanted = parse(text, GPU_FIELDS)
+        return [f"{g.node}:{g.index}" for g in ill if wanted.match(filterable.gpu_fields(g, NOW))]
+
+    assert found("fault") == ["a01:0", "a01:1"]
+    assert found("fault=lost") == found("fault=grave") == ["a01:0"]
+    assert found("fault!=none temp>80") == ["a01:1"]
+    assert len(found("-fault")) == len(GPUS) - 2
+    assert found("wasted>54.5") == ["a01:7"]
+    assert found("measured_by=agents") == ["a01:0"]
 
 
 def test_a_gpu_with_unknown_tenants_is_neither_free_nor_taken() -> None:

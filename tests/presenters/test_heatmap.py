@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from foundry_tui.estate.gpu import Gpu, GpuSlice, Share, Tenant
 from foundry_tui.estate.node import Node, NodeState
+from foundry_tui.estate.reading import Fault, FaultKind
 from foundry_tui.estate.run import Placement, RunState
 from foundry_tui.estate.text import SafeText, cells, safe
 from foundry_tui.presenters.heatmap import (
@@ -23,6 +24,7 @@ from foundry_tui.presenters.heatmap import (
     racks,
 )
 from foundry_tui.presenters.nodeuse import Tally, add, node_uses, owner_words, shortened
+from foundry_tui.presenters.totals import gpu_totals
 from tests.estate.test_text import HOSTILE
 from tests.presenters.estate import GPUS, NODES, NOW, RUNS, ago, gpu, run
 
@@ -82,7 +84,7 @@ def test_unknown_is_told_and_never_a_number() -> None:
     unknown = [replace(gpu("b03", i), tenants=None) for i in range(8)]
     found = map_of([node("b03")], unknown)
     assert drawn(found)[0].split() == ["?b03", "????", "????", "no", "data"]
-    assert "unknown 8" in found.head and "util not measured" in found.head
+    assert "unknown 8" in found.head and "use not measured" in found.head
 
 
 def test_a_node_that_is_silent_while_others_are_measured_has_no_data() -> None:
@@ -216,20 +218,36 @@ def test_nodes_without_gpus_are_not_on_the_map() -> None:
     assert empty.head == "GPUs: none is known"
 
 
+def head(gpus: list[Gpu], width: int = 99, *, idle_after_s: float = 60.0) -> str:
+    """The totals of one node."""
+    sums = gpu_totals([node("a01")], gpus, NOW, idle_after_s=idle_after_s)
+    return head_words(sums, width)
+
+
 def test_the_head_tells_allocated_and_used_apart() -> None:
     gpus = [*busy("a01", [90.0] * 4), *[gpu("a01", 4 + i, util_pct=0.0) for i in range(4)]]
-    assert head_words([node("a01")], gpus, 99) == (
-        "GPUs 8 · allocated 4 · util 45% (8 measured) · idle but allocated 0"
-    )
+    assert head(gpus) == "GPUs 8 · allocated 4 · used 90% · idle but allocated 0"
     idle = [replace(g, util_pct=0.0, idle_since=ago(hours=1)) for g in gpus[:4]] + gpus[4:]
-    assert "idle but allocated 4" in head_words([node("a01")], idle, 99)
+    assert "4 idle but allocated, 4 GPU-h lost" in head(idle)
+    assert "allocated at 0% now 4" in head(idle, idle_after_s=3601.0)
     now_only = [replace(g, idle_since=None) for g in idle]
-    assert "allocated at 0% now 4" in head_words([node("a01")], now_only, 99)
+    assert "allocated at 0% now 4" in head(now_only)
+    part = [replace(gpus[0], util_pct=None), *gpus[1:]]
+    assert "used 90% (3 of 4 measured)" in head(part)
     unread = [replace(g, util_pct=None) for g in gpus]
-    assert head_words([node("a01")], unread, 99) == "GPUs 8 · allocated 4 · util not measured"
-    assert head_words([node("a01")], idle, 60) == (
-        "GPUs 8 · allocated 4 · util 0% (8 measured) · idle 4"
-    )
+    assert head(unread) == "GPUs 8 · allocated 4 · use not measured"
+    assert head(idle, 60) == "GPUs 8 · allocated 4 · used 0% · 4 idle, 4 GPU-h"
+    assert head([replace(g, tenants=()) for g in gpus]) == "GPUs 8 · allocated 0"
+
+
+def test_a_faulty_gpu_has_a_sign_of_its_own() -> None:
+    ill, fine = gpu("a01", 0, Tenant("lab/1", 1000), util_pct=95.0), busy("a01", [95.0] * 8)[1:]
+    lost = replace(ill, faults=(Fault(kind=FaultKind.LOST, words=safe("lost"), grave=True),))
+    found = map_of([node("a01")], [lost, *fine])
+    assert "F999 9999" in "".join(text for text, _ in found.lines[0])
+    assert "F faulty" in found.legend
+    warm = replace(ill, faults=(Fault(kind=FaultKind.THROTTLED, words=safe("throttled: heat")),))
+    assert "F" not in map_of([node("a01")], [warm, *fine]).legend
 
 
 def test_the_legend_explains_what_occurs_and_nothing_else() -> None:
@@ -277,9 +295,9 @@ def test_a_folded_node_stands_where_its_cell_says() -> None:
 
 def test_racks_are_names_that_differ_in_the_last_number() -> None:
     names = ["r1n1", "r1n2", "r2n1", "login", "head", "gpu7.site"]
-    labels = {r.label for r in racks(node_uses([node(n) for n in names], []))}
+    labels = {r.label for r in racks(node_uses([node(n) for n in names], [], NOW))}
     assert labels == {"r1n1-2", "r2n1", "login-head", "gpu7.site"}
-    many = racks(node_uses(cluster(70)[0], []))
+    many = racks(node_uses(cluster(70)[0], [], NOW))
     assert [len(r.uses) for r in many] == [RACK_NODES, RACK_NODES, 6]
 
 
@@ -389,7 +407,7 @@ def test_counts_add_up_and_only_readings_become_digits(
     estate: list[tuple[str, NodeState, int, list[tuple[object, ...]]]],
 ) -> None:
     nodes, gpus = built(estate)
-    uses = node_uses(nodes, gpus)
+    uses = node_uses(nodes, gpus, NOW)
     whole = add(use.tally for use in uses)
     assert whole.known == sum(g.tenants is not None for g in gpus)
     assert whole.known + whole.unknown == sum(
@@ -399,7 +417,8 @@ def test_counts_add_up_and_only_readings_become_digits(
     assert whole.held == len(held)
     assert whole.measured == sum(g.util_pct is not None for g in held)
     for use in uses:
+        unheld = sum(g.tenants is None and g.util_pct is not None for g in use.gpus)
         digits = sum(c.isdecimal() for c in use.glyphs)
-        assert digits == use.tally.measured
+        assert digits == use.tally.measured + unheld
         assert use.tally.glyph.isdecimal() == bool(use.tally.measured)
-        assert use.glyphs.count("?") == use.tally.unknown
+        assert use.glyphs.count("?") == use.tally.unknown - unheld

@@ -15,16 +15,21 @@ from foundry_tui.estate.acts import Change, Receipt, ReceiptStatus
 from foundry_tui.estate.fractions import ShareAdvice, ShareCost
 from foundry_tui.estate.gpu import GpuSlice
 from foundry_tui.estate.plan import Move, NotProposed, Plan, Target
-from foundry_tui.estate.run import ArrayPart, Placement
+from foundry_tui.estate.reading import Fault, FaultKind
+from foundry_tui.estate.run import ArrayPart, Attribution, Placement
 from foundry_tui.estate.text import safe
+from foundry_tui.estate.tradeoff import TradeOff
 from foundry_tui.presenters import csvout, records
+from foundry_tui.presenters.rows import IDLE_ROWS
+from foundry_tui.presenters.waste import Idle
 from tests.presenters.estate import GPUS, LAB, NODES, NOW, NVML, QUEUES, RUNS, ago
 
 CONTRACT = {
     "nodes": "name source state gpu_model gpu_count gpu_milli_allocated gpu_util_pct cpu_milli "
     "cpu_milli_allocated memory_bytes memory_bytes_allocated reason age_s",
     "gpus": "node index uuid model source util_pct mem_used_bytes mem_total_bytes power_w temp_c "
-    "milli_allocated runs idle_since how age_s",
+    "milli_allocated runs idle_since how age_s minor slices measured_by guessed util_max_pct "
+    "sm_active_pct tensor_active_pct dram_active_pct sm_clock_mhz energy_mj gpu_hours_idle faults",
     "queues": "name source kind parent quota_gpu_milli limit_gpu_milli fair_share_gpu_milli "
     "allocated_gpu_milli requested_gpu_milli running waiting oldest_wait_s",
     "runs": "id native_id source scheduler name user account queue state reason priority request "
@@ -38,6 +43,26 @@ CONTRACT = {
     "change": "id status receipts",
 }
 
+IDLE = Idle(
+    run="lab/21",
+    user="bob",
+    since=NOW,
+    placement=(Placement("h01", (0,)),),
+    count=1,
+    milli=1000,
+    gpu_hours=0.5,
+)
+TRADE_OFF = TradeOff(
+    moves=1,
+    added=("m1", "m2"),
+    gain=2.0,
+    cost=0.5,
+    gain_unknown=0,
+    worth=None,
+    gpus_allocated=4.0,
+    owners=("bo",),
+    stopped=(),
+)
 SHARE_COST = ShareCost(
     source="lab",
     milli=810,
@@ -217,6 +242,47 @@ def test_a_journal_entry_has_its_raw_text_made_safe() -> None:
     assert (told["id"], told["user"], told["finished_at"]) == ("c-1", "alice", None)
 
 
+def test_a_gpu_tells_what_was_measured_by_whom_and_what_it_wastes() -> None:
+    lost = Fault(kind=FaultKind.LOST, words=safe("lost: the driver does not reach it"), grave=True)
+    warm = Fault(kind=FaultKind.THROTTLED, words=safe("throttled: heat"))
+    gpu = replace(
+        GPUS[6],
+        measured_by="agents",
+        how="NVML, mean of 60 s",
+        util_max_pct=0.96,
+        energy_mj=123456789,
+        faults=(lost, warm),
+    )
+    told = records.gpu_record(gpu, NOW)
+    assert (told["source"], told["measured_by"], told["how"]) == (
+        "lab",
+        "agents",
+        "NVML, mean of 60 s",
+    )
+    assert told["age_s"] == 3.0
+    assert (told["util_max_pct"], told["energy_mj"], told["sm_active_pct"]) == (
+        1.0,
+        123456789,
+        None,
+    )
+    assert (told["idle_since"], told["gpu_hours_idle"]) == (ago(days=2, hours=6), 54.0)
+    assert told["faults"] == [
+        {"kind": "lost", "words": "lost: the driver does not reach it", "grave": True},
+        {"kind": "throttled", "words": "throttled: heat", "grave": False},
+    ]
+    (row,) = csv.DictReader(io.StringIO(csvout.to_csv("gpus", [told]).decode()))
+    assert row["faults"] == "lost: the driver does not reach it; throttled: heat"
+    assert (row["sm_active_pct"], row["gpu_hours_idle"]) == ("", "54.0")
+    free = records.gpu_record(replace(GPUS[13], faults=()), NOW)
+    assert (free["gpu_hours_idle"], free["faults"]) == (None, [])
+
+
+def test_a_run_says_how_its_use_was_told_apart() -> None:
+    joint = replace(RUNS[0], gpu_util_how=Attribution.JOINT)
+    assert records.run_record(joint)["gpu_util_how"] == "joint"
+    assert records.run_record(RUNS[0])["gpu_util_how"] is None
+
+
 def full() -> dict[str, list[records.Record]]:
     """Of each noun one record in which nothing that can be nested is left out."""
     gpu = replace(GPUS[0], slices=(GpuSlice(uuid="m", profile="1g.10gb", milli=142, run=None),))
@@ -229,6 +295,8 @@ def full() -> dict[str, list[records.Record]]:
         "moves": [records.move_record(MOVE)],
         "fractions": [records.advice_record(SHARE_ADVICE)],
         "shares": [records.cost_record(SHARE_COST)],
+        "idle": [IDLE_ROWS.record(IDLE, NOW)],
+        "tradeoffs": [records.tradeoff_record(TRADE_OFF)],
         "changes": [
             records.journal_record(Entry(Change(id="c", act="hold", status="done", receipts=())))
         ],

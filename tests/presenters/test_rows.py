@@ -11,12 +11,15 @@ import pytest
 
 from foundry_tui.estate.node import NodeState
 from foundry_tui.estate.queue import Queue
+from foundry_tui.estate.reading import Fault, FaultKind
 from foundry_tui.estate.run import Request, Run, RunState
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.presenters import csvout, tables
 from foundry_tui.presenters.filterable import gpu_fields, node_fields, queue_fields, run_fields
+from foundry_tui.presenters.queuebars import queue_bar_rows
 from foundry_tui.presenters.rows import (
     GLYPH_TONES,
+    IDLE_ROWS,
     RUN_ROWS,
     Rows,
     gpu_rows,
@@ -25,7 +28,12 @@ from foundry_tui.presenters.rows import (
     queue_rows,
     sort_letters,
 )
+from foundry_tui.presenters.rows.fractions import COST_ROWS, FRACTION_ROWS
+from foundry_tui.presenters.rows.journal import JOURNAL_ROWS
 from foundry_tui.presenters.rows.model import natural
+from foundry_tui.presenters.rows.moves import MOVE_ROWS
+from foundry_tui.presenters.rows.report import NOTHING_YET
+from foundry_tui.presenters.rows.tradeoffs import TRADEOFF_ROWS
 from tests.presenters.estate import GPUS, NODES, NOW, QUEUES, RUNS, ago, run
 
 MODELS: list[tuple[Rows[Any], Sequence[Any], Any]] = [
@@ -116,12 +124,32 @@ def test_the_glyph_of_a_run_says_how_bad_it_is() -> None:
 
 
 def test_the_glyph_of_a_gpu_is_unknown_or_wasted() -> None:
-    model = gpu_rows(())
+    model = gpu_rows((), NOW)
     by_place = {(gpu.node, gpu.index): model.glyph(gpu) for gpu in GPUS}
     assert by_place["a02", 7] == "?"
     assert by_place["a02", 6] == "!", "busy, yet allocated to nobody"
     assert by_place["a01", 6] == "!", "idle for two days"
     assert by_place["a01", 0] == ""
+    later = gpu_rows((), NOW, idle_after_s=3 * 86_400.0)
+    assert later.glyph(GPUS[6]) == "", "not idle for so long yet"
+
+
+def test_a_fault_is_a_glyph_of_its_row_and_a_word_in_it() -> None:
+    lost = Fault(kind=FaultKind.LOST, words=safe("lost: the driver does not reach it"), grave=True)
+    warm = Fault(kind=FaultKind.THROTTLED, words=safe("throttled: heat"))
+    ill, hot = replace(GPUS[0], faults=(warm, lost)), replace(GPUS[1], faults=(warm,))
+    model = gpu_rows(RUNS, NOW)
+    place = model.place("fault")
+    assert place is not None
+    assert [model.glyph(one) for one in (ill, hot)] == ["x", "!"]
+    assert [model.cells(one, NOW)[place] for one in (ill, hot)] == ["!lost +1", "throttled"]
+    nodes = node_rows((ill, hot), NOW)
+    reason = nodes.place("reason")
+    assert reason is not None
+    assert nodes.glyph(NODES[0]) == "!"
+    assert nodes.cells(NODES[0], NOW)[reason] == (
+        "GPU 0 throttled: heat; lost: the driver does not reach it; GPU 1 throttled: heat"
+    )
 
 
 def test_a_state_has_a_tone_and_other_words_have_none() -> None:
@@ -136,7 +164,7 @@ def test_a_state_has_a_tone_and_other_words_have_none() -> None:
 def test_nodes_show_their_own_gpus_and_gpus_their_owners() -> None:
     node = NODES[0]
     assert node_rows(GPUS).cells(node, NOW) == tables.node_cells(
-        node, [gpu for gpu in GPUS if gpu.node == node.name]
+        node, [gpu for gpu in GPUS if gpu.node == node.name], NOW
     )
     owner = gpu_rows(RUNS).place("owner")
     assert owner is not None
@@ -214,3 +242,27 @@ def test_a_list_of_runs_begins_with_what_can_still_change() -> None:
         made("6", RunState.UNKNOWN),
     ]
     assert [r.native_id for r in live_first(given)] == ["4", "2", "5", "3", "1", "6"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        RUN_ROWS,
+        IDLE_ROWS,
+        MOVE_ROWS,
+        JOURNAL_ROWS,
+        TRADEOFF_ROWS,
+        COST_ROWS,
+        FRACTION_ROWS,
+        node_rows(GPUS),
+        gpu_rows(RUNS),
+        queue_rows(QUEUES),
+        queue_bar_rows((), ()),
+        NOTHING_YET,
+    ],
+    ids=lambda model: str(model.plural),
+)
+def test_every_table_can_be_exported_also_when_it_shows_nothing(model: Rows[Any]) -> None:
+    columns = model.csv or csvout.COLUMNS[model.plural]
+    written = csvout.to_csv(model.plural, [], model.csv).decode()
+    assert written == ",".join(columns) + "\r\n"

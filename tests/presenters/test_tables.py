@@ -85,15 +85,15 @@ def test_gpus_that_nobody_described_are_unknown_not_free() -> None:
 
 def test_the_legend_explains_only_what_is_there() -> None:
     text = nodes_table(NODES[2:], GPUS, listing())
-    assert "GPUs: x free, its node takes no work" in text
+    assert "GPUs: x node takes no work" in text
     assert "tens of %" not in text
 
 
 def test_gpus_tell_their_owner_and_unknown_tenants() -> None:
-    text = gpus_table(GPUS, RUNS, listing(120))
+    text = gpus_table(GPUS, RUNS, listing(140))
     lines = text.split("\n")
     assert "zoe" in lines[7]
-    assert lines[7].split()[7] == "23"
+    assert lines[7].split()[7:10] == ["23", "2d06h", "54"]
     assert "in use by a run that this user may not see" in lines[16]
     assert lines[16].split()[5:8] == ["—", "—", "—"]
 

@@ -47,6 +47,7 @@ class Side:
     record: Record | None = None
     reason: SafeText | None = None
     note: str | None = None
+    at_risk: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

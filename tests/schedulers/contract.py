@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, timedelta
 from typing import get_args
 
@@ -27,10 +28,11 @@ from foundry_tui.estate.acts import (
     Submit,
     Suspend,
 )
+from foundry_tui.estate.gpu import Share
 from foundry_tui.estate.run import LIVE, Run, RunState
 from foundry_tui.estate.text import safe
 from foundry_tui.estate.usage import UsageRecord, Window
-from foundry_tui.schedulers.ports import SchedulerActor, SchedulerReader
+from foundry_tui.schedulers.ports import Bookkeeper, SchedulerActor, SchedulerReader
 from tests.schedulers.consistency import assert_consistent
 from tests.schedulers.harness import SAID_NO, SAID_YES, Harness, new_token
 
@@ -343,3 +345,67 @@ class Contract:
         harness.until(lambda: run.native_id in {r.native_id for r in rows(user)}, "it is counted")
         assert {r.user for r in rows(user)} == {user}
         assert rows("nobody") == ()
+
+    def test_the_books_tell_each_try_once(self, harness: Harness) -> None:
+        books = harness.adapter
+        assert isinstance(books, Bookkeeper)
+        run = harness.started()
+        harness.drive(30)
+
+        def tries(records: Iterable[UsageRecord]) -> Counter[tuple[object, ...]]:
+            return Counter((r.raw_id, r.submitted_at, r.started_at, r.nodes) for r in records)
+
+        def agree() -> bool:
+            # on a shared lab other runs begin and end between two questions
+            window = Window(harness.now() - timedelta(hours=6), harness.now())
+            parts = list(books.usage(window))
+            assert all(window.start <= p.window.start <= p.window.end <= window.end for p in parts)
+            assert not any(p.rejects for p in parts)
+            told = tries(r for part in parts for r in part.records)
+            assert set(told.values()) <= {1}
+            ours = {r.native_id for part in parts for r in part.records if r.user == run.user}
+            return run.native_id in ours and told == tries(
+                harness.adapter.accounting(window).records
+            )
+
+        harness.until(agree, "the parts are the whole, and our run is in it")
+
+    def test_the_books_say_what_a_run_holds_and_who_pays(self, harness: Harness) -> None:
+        books = harness.adapter
+        assert isinstance(books, Bookkeeper)
+        run = harness.started()
+        assert run.user is not None
+        found: list[UsageRecord] = []
+
+        def counted() -> bool:
+            window = Window(harness.now() - timedelta(hours=1), harness.now())
+            parts = books.usage(window, users=(run.user or "",))
+            found[:] = [r for p in parts for r in p.records if r.native_id == run.native_id]
+            return bool(found)
+
+        harness.drive(30)
+        harness.until(counted, "the run is counted")
+        (record,) = found
+        assert record.gpus is not None
+        assert [(h.count, h.milli, h.billed_milli, h.share) for h in record.gpus] == [
+            (1, 1000, 1000, Share.WHOLE)
+        ]
+        assert record.doubt is None
+        accounts = {a.name: a for a in books.accounts()}
+        assert (record.account or record.queue) in accounts
+        assert all(a.parent is None or a.parent in accounts for a in accounts.values())
+        assert all((a.quota_gpu_milli or 0) >= 0 for a in accounts.values())
+
+    def test_the_sources_own_totals_lie_within_the_window(self, harness: Harness) -> None:
+        books = harness.adapter
+        assert isinstance(books, Bookkeeper)
+        harness.started()
+        end = harness.now()
+        window = Window(end - timedelta(hours=5, minutes=20), end)
+        totals = books.own_totals(window)
+        assert books.own_totals(Window(end, end)) is None
+        if totals is not None:
+            assert window.start <= totals.window.start < totals.window.end <= window.end
+            assert totals.by
+            assert totals.gpu_s.keys() <= {a.name for a in books.accounts()}
+            assert all(gpu_s >= 0 for gpu_s in totals.gpu_s.values())

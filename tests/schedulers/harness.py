@@ -71,6 +71,8 @@ class Harness:
         """A run of ours that runs on a GPU."""
         run = self.submitted(name)
         self.until(lambda: self.state(run) is RunState.RUNNING, f"{run.id} runs")
+        # KAI gives the GPU away before the node says that the pod started there
+        self.until(lambda: self.run(run.native_id).started_at is not None, f"{run.id} started")
         return self.run(run.native_id)
 
     def submitted(self, name: str = "contract") -> Run:

@@ -8,12 +8,17 @@ from hypothesis import strategies as st
 
 from foundry_tui.estate.acts import Submit
 from foundry_tui.schedulers.options import (
+    ADDED,
+    FLAGS,
     MAX_SCRIPT_BYTES,
+    VALUED,
     Wanted,
+    option_of,
     parse,
     shell_command,
     workload_name,
 )
+from foundry_tui.schedulers.optionvalues import SecretVariable, Volume
 
 
 def act(script: bytes, *args: str) -> Submit:
@@ -46,6 +51,71 @@ def test_all_words_become_amounts_with_units() -> None:
         namespace="ns",
     )
     assert wanted.portion == "0.25"
+
+
+def test_what_a_pod_finds_and_how_it_ends() -> None:
+    wanted = parse(
+        (
+            *("--env-secret", "A=hf-token:key", "--env-secret=B_2=x:K.e-y"),
+            *("--existing-pvc=claimname=team,path=/shared", "--host-path", "path=/a,mount=/b"),
+            *("--host-path=path=/c,mount=/d,readwrite",),
+            *("--existing-pvc=path=/ro,claimname=b,readonly",),
+            *("--large-shm", "--working-dir=/w d", "--termination-grace-period=2m"),
+            *("--backoff-limit=3", "--deadline", "12h"),
+        )
+    )
+    assert wanted == Wanted(
+        secrets=(SecretVariable("A", "hf-token", "key"), SecretVariable("B_2", "x", "K.e-y")),
+        volumes=(
+            Volume(target="/shared", claim="team"),
+            Volume(target="/b", source="/a", read_only=True),
+            Volume(target="/d", source="/c"),
+            Volume(target="/ro", claim="b", read_only=True),
+        ),
+        large_shm=True,
+        working_dir="/w d",
+        grace_s=120,
+        retries=3,
+        deadline_s=43_200,
+    )
+    assert not parse(("--large-shm=false",)).large_shm
+    assert VALUED.isdisjoint(FLAGS)
+
+
+def test_pods_that_come_together_and_tasks_that_do_not() -> None:
+    elastic = parse(("--min-replicas=2", "--max-replicas=8"))
+    assert (elastic.workers, elastic.min_replicas, elastic.max_replicas) == (8, 2, 8)
+    assert parse((*("--min-replicas=2", "--max-replicas=8"), "--workers=4")).workers == 4
+    mpi = parse(("--framework=mpi", "--slots-per-worker=8", "--workers=2"))
+    assert (mpi.framework, mpi.slots, mpi.workers) == ("mpi", 8, 2)
+    tasks = parse(("--completions=10", "--parallelism=4"))
+    assert (tasks.completions, tasks.parallelism, tasks.workers) == (10, 4, 1)
+    assert [option_of(f) for f in ("retries", "grace_s", "kind")] == [
+        "--backoff-limit",
+        "--termination-grace-period",
+        "--kind",
+    ]
+    assert {"--env-secret", "--existing-pvc"} == {option_of(field) for field in ADDED}
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--min-replicas=2",), "--min-replicas and --max-replicas go together"),
+        (("--min-replicas=4", "--max-replicas=2"), "--workers: of --min-replicas 4"),
+        (("--min-replicas=2", "--max-replicas=4", "--workers=5"), "not 5"),
+        (("--framework=mpi", "--min-replicas=1", "--max-replicas=2"), "--min-replicas: MPI"),
+        (("--slots-per-worker=2",), "--slots-per-worker: for --framework mpi"),
+        (("--parallelism=2",), "--parallelism: give --completions"),
+        (("--completions=2", "--parallelism=3"), "--parallelism: at most"),
+        (("--completions=2", "--workers=2"), "--completions: each task is one pod"),
+        (("--env-secret=A=s:k", "--env-secret=A=t:k"), "--env-secret: A is given twice"),
+        (("--host-path=path=/a,mount=/b", "--existing-pvc=claimname=c,path=/b"), "/b is given"),
+    ],
+)
+def test_options_that_do_not_go_together_are_named(options: tuple[str, ...], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        parse(options)
 
 
 def test_nothing_asked_is_no_gpu() -> None:
@@ -83,6 +153,26 @@ def test_memory_units(text: str, found: int) -> None:
         ("--image",),
         ("--project=a\x1b",),
         ("--cpu-core-request=0",),
+        ("--env-secret=TOKEN=value",),
+        ("--env-secret=A B=s:k",),
+        ("--env-secret=A=S_ecret:k",),
+        ("--env-secret=A=s:",),
+        ("--existing-pvc=claimname=c",),
+        ("--existing-pvc=claimname=c,path=b",),
+        ("--existing-pvc=claimname=c,path=/a,path=/b",),
+        ("--existing-pvc=claimname=c,path=/a,readwrite",),
+        ("--existing-pvc=claimname=../c,path=/a",),
+        ("--host-path=path=/a/../b,mount=/c",),
+        ("--host-path=path=/a,mount=/c,x=y",),
+        ("--working-dir=relative",),
+        ("--large-shm=maybe",),
+        ("--termination-grace-period=-1",),
+        ("--termination-grace-period=1.5h",),
+        ("--deadline=0",),
+        ("--deadline=99999999d",),
+        ("--backoff-limit=-1",),
+        ("--framework=tf",),
+        ("--completions=0",),
     ],
 )
 def test_a_wrong_value_names_its_option(options: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import shlex
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -414,12 +415,85 @@ def test_hostile_words_of_a_tracking_server(
     with sit(lab, on_lab, size=WIDE) as seat:
         on_row(seat, logged)
         seat.do("i", f"{logged} ")
-        seat.until(lambda: "[@click=" in seat.text, "names that are hostile", 20)
+        seat.until(lambda: "[@click=" in seat.text, "names that are hostile", 60)
         for _ in range(len(names)):
             seat.press("m")
         seat.settle()
         assert not seat.strays()
         assert seat.key_s() < 1
+        assert seat.leave() == 0
+
+
+# -- tracked runs
+
+
+def past(server: MlflowLab) -> tuple[str, dict[str, str]]:
+    """An experiment with three runs of another program; its name, and run ids by name."""
+    name = f"keys-{time.monotonic_ns()}"
+    own = server.call("experiments/create", {"name": name})["experiment_id"]
+    now_ms, ids = int(time.time() * 1000), dict[str, str]()
+    for n, rate in enumerate(("0.1", "0.01", "0.001")):
+        began_ms = now_ms - (n + 1) * 3_600_000
+        made = server.call(
+            "runs/create",
+            {"experiment_id": own, "run_name": f"rate-{n}", "start_time": began_ms},
+        )
+        record = ids[f"rate-{n}"] = made["run"]["info"]["run_id"]
+        losses = [
+            {"key": "loss", "value": 1 / (step + 1 + n), "timestamp": began_ms + step, "step": step}
+            for step in range(20)
+        ]
+        params = [{"key": "lr", "value": rate}, {"key": "model", "value": "resnet"}]
+        server.call("runs/log-batch", {"run_id": record, "params": params, "metrics": losses})
+        end = {"run_id": record, "status": "FINISHED", "end_time": began_ms + 60_000}
+        server.call("runs/update", end)
+    return name, ids
+
+
+def note_of(server: MlflowLab, record: str) -> str | None:
+    """The note of a run, as the server has it."""
+    with urllib.request.urlopen(f"{server.url}/api/2.0/mlflow/runs/get?run_id={record}") as answer:
+        tags = json.load(answer)["run"]["data"].get("tags", [])
+    return next((tag["value"] for tag in tags if tag["key"] == "mlflow.note.content"), None)
+
+
+def test_compare_tracked_runs_and_note_the_better_one(
+    tmp_path: Path, mlflow_server: MlflowLab
+) -> None:
+    experiment, ids = past(mlflow_server)
+    with Seat(tmp_path, env={"MLFLOW_TRACKING_URI": mlflow_server.url}) as seat:
+        seat.wait_for("foundry · ")
+        seat.do("6", "tracked run", 20)
+        seat.filter(f"experiment={experiment}")
+        seat.until(lambda: "3 match" in seat.lines[2], "the three of them", 20)
+        assert all(seat.line_with(name) for name in ids)
+        seat.filter(f"experiment={experiment} metric.loss<0.0499")
+        seat.until(lambda: "2 match" in seat.lines[2], "those that reached the loss")
+        assert "rate-0" not in seat.text
+        seat.press("home")
+        seat.until(lambda: "rate-1" in seat.row, "the newest of them first")
+        seat.do("space", "1 tracked run marked")
+        seat.do("space", "2 tracked marked")
+        seat.do("=", lambda: "Experiments › Compare" in seat.text)
+        seat.wait_for("rows differ", 20)
+        rates = seat.line_with(" lr ")
+        assert "0.01" in rates and "0.001" in rates
+        assert "resnet" not in seat.text, "what is alike is left out"
+        seat.do("d", "resnet")
+        seat.until(lambda: braille(seat.text) > 5, "the curves", 20)
+        seat.do("escape", lambda: "Compare" not in seat.text.partition("\n─")[0])
+        seat.filter(f"experiment={experiment} param.lr=0.001")
+        seat.until(lambda: "rate-2" in seat.row and "1 match" in seat.lines[2], "the slow one")
+        seat.do("N", "note, seen by all:")
+        seat.type("the one to keep")
+        seat.do("enter", "note of rate-2 written")
+        until(
+            lambda: note_of(mlflow_server, ids["rate-2"]) == "the one to keep", 10, "note written"
+        )
+        assert note_of(mlflow_server, ids["rate-1"]) is None
+        seat.do("enter", lambda: "Experiments › rate-2" in seat.text)
+        seat.until(lambda: "the one to keep" in seat.line_with("the one"), "the note in the record")
+        assert not seat.strays()
         assert seat.leave() == 0
 
 

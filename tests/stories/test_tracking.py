@@ -505,3 +505,19 @@ def test_the_embedded_server(
     assert child.returncode == 0
     assert not place.exists()
     assert "not linked" in on_lab("submit", *ARGS, script()).err
+
+
+def test_the_collector_keeps_records_true(
+    lab: SlurmLab, tracked: Foundry, mlflow_server: MlflowLab, script: Script
+) -> None:
+    job, run_id = submitted(tracked, script())
+    lab.wait(job, "RUNNING")
+    lab.run(["scancel", job])
+    lab.wait(job, "CANCELLED")
+    collector = tracked.start("collect")
+    try:
+        until(lambda: record(mlflow_server, run_id)[0]["status"] == "KILLED", 60, "the record")
+    finally:
+        collector.send_signal(signal.SIGTERM)
+        collector.communicate(timeout=30)
+    assert collector.returncode == 0

@@ -14,13 +14,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from foundry_tui.tracking.ports import (
-    Point,
-    TrackedRun,
-    Tracker,
-    TrackingError,
-    TrackStatus,
-)
+from foundry_tui.estate.tracked import Point, TrackedRun, TrackStatus
+from foundry_tui.tracking.ports import Tracker, TrackingError
 
 START = datetime(2026, 5, 4, 12, 0, 0, 250_000, tzinfo=UTC)
 _COUNT = itertools.count()

@@ -11,9 +11,10 @@ from datetime import timedelta
 
 import pytest
 
+from foundry_tui.estate.tracked import TrackStatus
 from foundry_tui.tracking import wire
 from foundry_tui.tracking.credentials import TOKEN
-from foundry_tui.tracking.ports import TrackerDown, TrackingError, TrackStatus
+from foundry_tui.tracking.ports import TrackerDown, TrackingError
 from tests.lab.mlflow import MlflowLab
 from tests.tracking.wires import (
     NOT_FOUND,

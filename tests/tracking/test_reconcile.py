@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from foundry_tui.estate.run import LIVE, RunState
-from foundry_tui.tracking.ports import ENDED, TrackStatus
+from foundry_tui.estate.tracked import ENDED, TrackStatus
 from foundry_tui.tracking.reconcile import ORPHAN_S, Job, Kind, decide, expected, whole
 
 END = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)

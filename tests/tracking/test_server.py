@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from foundry_tui.estate.tracked import TrackStatus
 from foundry_tui.tracking import server
-from foundry_tui.tracking.ports import TrackerDown, TrackingError, TrackStatus
+from foundry_tui.tracking.ports import TrackerDown, TrackingError
 from tests.lab.daemons import until
 from tests.lab.mlflow import MlflowLab
 from tests.tracking.wires import NOW, client

@@ -112,18 +112,8 @@ def live(*stubs: Stub) -> Site:
     site = Site(options=Options(), config=Config(), mode="live", tell=lambda words: None)
     site.schedulers = {stub.name: stub for stub in stubs}  # type: ignore[misc]
     site.clock = lambda: NOW
-    site.nvml = _NoGpus()  # type: ignore[assignment]
+    site.telemetry = ()
     return site
-
-
-class _NoGpus:
-    """A host without GPUs of its own."""
-
-    def probe(self) -> tuple[str, str, SafeText, None]:
-        return "nvml", "missing", safe("a stub"), None
-
-    def read(self) -> tuple[tuple[Any, ...], Source]:
-        return (), Source(name="nvml", kind="telemetry", state=SourceState.OFF)
 
 
 def a_run(number: int, **given: Any) -> Run:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from foundry_tui.actions.site import Options, open_site
+from foundry_tui.actions.opening import open_site
+from foundry_tui.actions.site import Options
 from foundry_tui.tui.app import Foundry
 from foundry_tui.tui.overlay import Overlay
 from foundry_tui.tui.place import Place

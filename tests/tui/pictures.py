@@ -30,6 +30,9 @@ from foundry_tui.schedulers.simulated import build
 FOLDER = Path(__file__).parents[2] / "docs" / "screens" / "pictures"
 NOW = datetime(2026, 11, 20, 14, 3, 27, tzinfo=UTC)
 SMALL, LARGE = (80, 24), (200, 50)
+STILL_S = 0.15
+ALIKE = 2
+"""So often in a row a picture must be as it was before."""
 PATIENCE_S = 60.0
 RETRY_S = 28.0
 """Seconds until a source is asked again; told in steps of ten, so that a slow drawing is alike."""
@@ -93,10 +96,16 @@ PICTURES: tuple[Picture, ...] = (
     *_both("run", "2", "down", "enter"),
     *_both("nodes", "3"),
     *_both("node", "3", "enter"),
+    *_both("gpu", "3", "enter", "down", "enter"),
     *_both("advice", "4"),
     *_both("tradeoffs", "4", "t"),
     *_both("fractions", "F"),
     *_both("reports", "5"),
+    *_both("experiments", "6"),
+    *_both("tracked", "6", "slash", *"llama-ft-16", "enter", "enter"),
+    *_both("compare", "6", "slash", *"llama-ft-1", "enter", *["space"] * 4, "equals_sign", "P"),
+    Picture(name="usage-80x24", keys=("5", *"RRRR")),
+    Picture(name="ask-80x24", keys=("5", "a")),
     Picture(name="why-80x24", keys=("2", "slash", *"state=pending", "enter", "w")),
     Picture(name="log-80x24", keys=("2", "l")),
     Picture(name="filter-80x24", keys=("2", "slash", *"gpu>=4 sta=x")),
@@ -112,6 +121,7 @@ PICTURES: tuple[Picture, ...] = (
     Picture(name="down-80x24", change=DOWN),
     Picture(name="stale-80x24", change=STALE),
     Picture(name="denied-80x24", keys=("2",), change=DENIED),
+    Picture(name="past-80x24", keys=("left_curly_bracket", "left_square_bracket")),
     Picture(name="empty-80x24", keys=("2",), change=_empty),
     Picture(name="reading-80x24", unread=True),
     Picture(name="ascii-80x24", ascii_only=True),
@@ -136,7 +146,7 @@ def site_of(picture: Picture) -> Site:
         if not seen.runs:
             for source in sources:
                 source.accounting = _none_ended  # type: ignore[method-assign]
-        site.snapshot = lambda patience_s=None: seen  # type: ignore[method-assign]
+        site.snapshot = lambda patience_s=None, *, measured=True: seen  # type: ignore[method-assign]
     return site
 
 
@@ -144,7 +154,7 @@ def _none_ended(window: Window, *, users: tuple[str, ...] | None = None) -> Acco
     return Accounting(window=window, records=(), rejects=())
 
 
-def _never(patience_s: float | None = None) -> Snapshot:
+def _never(patience_s: float | None = None, *, measured: bool = True) -> Snapshot:
     import threading
 
     threading.Event().wait()
@@ -173,6 +183,9 @@ async def _drawn(picture: Picture) -> str:
     from foundry_tui.tui.app import Foundry
 
     app = Foundry(site_of(picture), ascii_only=picture.ascii_only)
+    # What is shown of ages and waits is that of the first moment, however slow the host is.
+    began = app.started_at
+    app.monotonic = lambda: began
     async with app.run_test(size=picture.size) as pilot:
         if picture.theme:
             app.theme = picture.theme
@@ -184,7 +197,7 @@ async def _drawn(picture: Picture) -> str:
         for key in picture.keys:
             await pilot.press(key)
             await settled(app, pilot)
-        return cleaned(app.export_screenshot(title="foundry"))
+        return await still(app, pilot, deadline)
 
 
 async def settled(app: object, pilot: object) -> None:
@@ -197,6 +210,25 @@ async def settled(app: object, pilot: object) -> None:
         await pilot.pause()  # type: ignore[attr-defined]
 
 
+async def still(app: object, pilot: object, deadline: float) -> str:
+    """The picture once it does not change any more: on a busy machine a timer may be late.
+
+    A paint that waits for its turn counts as a change: where the call after the paint before it was
+    lost with a screen that has gone, its turn comes only after the pacer's patience.
+    """
+    from foundry_tui.tui.app import Foundry
+
+    assert isinstance(app, Foundry)
+    shown, alike = "", 0
+    while alike < ALIKE:
+        before, shown = shown, cleaned(app.export_screenshot(title="foundry"))
+        waiting = bool(app.pacer._waiting)
+        alike = alike + 1 if shown == before and not waiting else 0
+        assert asyncio.get_running_loop().time() < deadline, "the screen goes on changing"
+        await pilot.pause(STILL_S)  # type: ignore[attr-defined]
+    return shown
+
+
 def cleaned(svg: str) -> str:
     """The picture without ids that are drawn by lot, and without fonts from elsewhere."""
     return _TRAILING.sub("", _FONTS.sub("", _IDS.sub("foundry-", svg))).rstrip() + "\n"
@@ -207,7 +239,7 @@ def away_from_home() -> Iterator[None]:
     """No picture depends on, or changes, what this user has done before."""
     names = ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")
     before = {name: os.environ.get(name) for name in (*names, "TZ", "MLFLOW_TRACKING_URI")}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         for name in names:
             os.environ[name] = folder
         os.environ["TZ"] = "UTC"

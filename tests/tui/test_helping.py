@@ -113,7 +113,7 @@ def test_a_doctor_that_fails_says_so_and_every_key_answers(
 
 
 def nothing_found(monkeypatch: pytest.MonkeyPatch) -> Options:
-    monkeypatch.setattr("foundry_tui.actions.site.live", lambda config, clock: {})
+    monkeypatch.setattr("foundry_tui.actions.opening.live", lambda config, clock: {})
     return Options()
 
 

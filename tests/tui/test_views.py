@@ -9,7 +9,8 @@ import pytest
 from textual.pilot import Pilot
 
 from foundry_tui.actions.errors import ActionError
-from foundry_tui.actions.site import Options, open_site
+from foundry_tui.actions.opening import open_site
+from foundry_tui.actions.site import Options
 from foundry_tui.actions.views import first_start, saved_views
 from foundry_tui.tui.app import Foundry
 from foundry_tui.tui.grid.view import ViewState

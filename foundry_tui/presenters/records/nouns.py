@@ -11,6 +11,7 @@ from foundry_tui.estate.node import Node
 from foundry_tui.estate.queue import Queue
 from foundry_tui.estate.run import Placement, Run
 from foundry_tui.estate.source import Source
+from foundry_tui.presenters.waste import gpu_hours_idle
 
 Record = dict[str, Any]
 """One JSON object."""
@@ -46,11 +47,15 @@ def node_record(node: Node, now: datetime) -> Record:
         "queues": list(node.queues),
         "features": list(node.features),
         "reason_since": node.reason_since,
+        "gpu_measured_count": node.gpu_measured_count,
     }
 
 
 def gpu_record(gpu: Gpu, now: datetime) -> Record:
-    """A GPU. `runs` is null when the scheduler did not say who holds the device."""
+    """A GPU. `runs` is null when the scheduler did not say who holds the device.
+
+    `idle_since` is told from its first idle minute on, whatever the screens call idle.
+    """
     return {
         "node": gpu.node,
         "index": gpu.index,
@@ -69,9 +74,28 @@ def gpu_record(gpu: Gpu, now: datetime) -> Record:
         "age_s": _age_s(gpu.read_at, now),
         "minor": gpu.minor,
         "slices": [
-            {"uuid": s.uuid, "profile": s.profile, "milli": s.milli, "run": s.run}
+            {
+                "uuid": s.uuid,
+                "profile": s.profile,
+                "milli": s.milli,
+                "run": s.run,
+                "gi": s.gi,
+                "util_pct": _tenth(s.util_pct),
+                "mem_used_bytes": s.mem_used_bytes,
+                "mem_total_bytes": s.mem_total_bytes,
+            }
             for s in gpu.slices
         ],
+        "measured_by": gpu.measured_by,
+        "guessed": gpu.guessed,
+        "util_max_pct": _tenth(gpu.util_max_pct),
+        "sm_active_pct": _tenth(gpu.sm_active_pct),
+        "tensor_active_pct": _tenth(gpu.tensor_active_pct),
+        "dram_active_pct": _tenth(gpu.dram_active_pct),
+        "sm_clock_mhz": gpu.sm_clock_mhz,
+        "energy_mj": gpu.energy_mj,
+        "gpu_hours_idle": _hundredth(gpu_hours_idle(gpu, now)),
+        "faults": [{"kind": f.kind, "words": f.words, "grave": f.grave} for f in gpu.faults],
     }
 
 
@@ -139,6 +163,7 @@ def run_record(run: Run) -> Record:
         "eligible_at": run.eligible_at,
         "ends_by": run.ends_by,
         "native": run.native or {},
+        "gpu_util_how": run.gpu_util_how,
     }
 
 
@@ -149,6 +174,10 @@ def placement(parts: Iterable[Placement]) -> list[Record]:
 
 def _tenth(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
+
+
+def _hundredth(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def _age_s(read_at: datetime | None, now: datetime) -> float | None:

@@ -25,6 +25,7 @@ def tracked_record(tracked: TrackedSide | None) -> Record | None:
         "metrics": {} if record is None else {k: _value(p) for k, p in record.metrics.items()},
         "reason": tracked.reason,
         "note": tracked.note,
+        "at_risk": tracked.at_risk,
     }
 
 

@@ -59,7 +59,8 @@ class Rows(Generic[N]):
     `glyph` says before any colour how bad things are (`GLYPH_TONES`). `fields` and `get` are for
     the filter language, `record` for CSV under the name `plural`, and `copied` are the texts that
     can be copied, by their title. `sorted_by` is the column that a new table is sorted by; empty
-    keeps the order in which rows are given.
+    keeps the order in which rows are given. `csv` are the columns of a CSV file of such rows, where
+    `plural` does not name them.
     """
 
     noun: str
@@ -73,6 +74,7 @@ class Rows(Generic[N]):
     record: Callable[[N, datetime], Record]
     copied: tuple[tuple[str, Callable[[N], str]], ...]
     sorted_by: str = ""
+    csv: tuple[str, ...] = ()
 
     def place(self, column_id: str) -> int | None:
         """The place of a column among `columns`; None when there is none of this id."""

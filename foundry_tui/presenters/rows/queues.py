@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from operator import attrgetter
 
-from foundry_tui.estate.filter import QUEUE_FIELDS
+from foundry_tui.estate.fields import QUEUE_FIELDS
 from foundry_tui.estate.queue import Queue
 from foundry_tui.presenters.filterable import queue_fields
 from foundry_tui.presenters.records import queue_record

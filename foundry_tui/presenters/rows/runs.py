@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
 
-from foundry_tui.estate.filter import RUN_FIELDS
+from foundry_tui.estate.fields import RUN_FIELDS
 from foundry_tui.estate.run import HOLDING, Run, RunState
 from foundry_tui.estate.text import SafeText
 from foundry_tui.presenters.records import run_record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,7 +15,8 @@ from foundry_tui.estate.run import Run
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.estate.text import SafeText
-from foundry_tui.estate.usage import Accounting, Window
+from foundry_tui.estate.usage import Account, Accounting, OwnTotals, Window
+from foundry_tui.schedulers.books import accounts_of
 from foundry_tui.schedulers.kai import actor, details, order, probe, receipts, rights, submit
 from foundry_tui.schedulers.kai.accounting import read_accounting
 from foundry_tui.schedulers.kai.assemble import Assembly
@@ -92,7 +93,24 @@ class KaiAdapter:
 
     def accounting(self, window: Window, *, users: tuple[str, ...] | None = None) -> Accounting:
         """The workloads that the cluster still knows; Kubernetes keeps no history."""
-        return read_accounting(self.snapshot(), self.name, window, users)
+        estate = self.snapshot()
+        with self._lock:
+            state = self._state or self._current()
+            return read_accounting(state, self.config, estate, window, users)
+
+    def usage(
+        self, window: Window, *, users: tuple[str, ...] | None = None
+    ) -> Iterator[Accounting]:
+        """The same in one part: all of it is in memory anyway."""
+        return iter((self.accounting(window, users=users),))
+
+    def accounts(self) -> tuple[Account, ...]:
+        """The queues are charged, as a tree."""
+        return accounts_of(self.snapshot().queues)
+
+    def own_totals(self, window: Window) -> OwnTotals | None:
+        """None: the cluster keeps no sums."""
+        return None
 
     def logs(self, run: Run, *, tail_lines: int, errors: bool = False) -> Log:
         """The last lines of the first pod's log; Kubernetes keeps both streams in one."""

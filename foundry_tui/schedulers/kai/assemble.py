@@ -23,9 +23,6 @@ from foundry_tui.schedulers.kai.shares import GROUP, INDEX, Wish, groups, placed
 from foundry_tui.schedulers.kai.watch import State
 from foundry_tui.schedulers.kai.workloads import Workload, holds, workloads
 
-DEFAULT_POOL = "default"
-"""KAI's word for the nodes that no pool label names."""
-
 STAMP_S = 120.0
 """What did not change is stamped anew, as of now, so often; a watch that stands says it holds."""
 
@@ -195,7 +192,7 @@ class Assembly:
             parts = (node, held, asked, stamp)
             old = self._nodes.get(name)
             if old is None or old[0] != parts:
-                pool = node.metadata.label(self.config.node_pool_label) or DEFAULT_POOL
+                pool = node.metadata.label(self.config.node_pool_label) or nouns.DEFAULT_POOL
                 old = parts, nouns.node_of(node, self.source, held, asked, pool, stamp)
             kept[name] = old
         self._nodes = kept

@@ -113,6 +113,7 @@ class Floor:
                 tenants=None if index in unknown else tuple(tenants.get(index, ())),
                 slices=slices,
                 mem_total_bytes=memory,
+                guessed=_guessed(reserved.told, seating, index),
                 how=unknown.get(index) or _how(reserved.told, seating, index),
                 read_at=now,
             )
@@ -192,6 +193,14 @@ def _how(told: Mapping[str, str | None], seating: Seating, index: int) -> str | 
             return UNTOLD
         return None if word.isdecimal() else BY_UUID
     return IN_ORDER if index in seating.whole else None
+
+
+def _guessed(told: Mapping[str, str | None], seating: Seating, index: int) -> bool:
+    """Whether nothing tells that its tenants are on the device of this index."""
+    group = seating.group_at(index)
+    if group is None:
+        return index in seating.whole or index in seating.nameless
+    return not (told.get(group) or "").isdecimal()
 
 
 def _slices(node: Node, count: int) -> tuple[GpuSlice, ...]:

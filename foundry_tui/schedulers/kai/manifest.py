@@ -2,21 +2,24 @@
 
 Facts of KAI 0.12, from its pod grouper and its admission: a workload's queue, priority class and
 preemptibility are read from labels of the top owner before those of its pods; a fraction is an
-annotation of the pod and excludes a whole-GPU limit; a PyTorchJob starts as a whole, the pods of a
-Job only where `kai.scheduler/batch-min-member` is known (0.15 and later).
+annotation of the pod and excludes a whole-GPU limit; a PyTorchJob starts as a whole (an elastic
+one with its `minReplicas`), the pods of a Job only where `kai.scheduler/batch-min-member` is known
+(0.15 and later). Of the training operator 1.9: the pods of an elastic PyTorchJob meet at the first
+worker, and its range counts workers; so it has no master.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from foundry_tui.config.sources import KubernetesConfig
 from foundry_tui.estate.acts import Submit
 from foundry_tui.process import user_name
-from foundry_tui.schedulers.options import WHOLE_MILLI, Wanted, shell_command, workload_name
+from foundry_tui.schedulers.kai.pods import pod_spec, pool_of, sharing
+from foundry_tui.schedulers.options import MPI, Wanted, parse, workload_name
 
 TOKEN = "foundry/submit-token"
 """Label and annotation of workload and pods: what a submission is found by."""
@@ -33,9 +36,12 @@ PREEMPTIBILITY = "kai.scheduler/preemptibility"
 PRIORITY = "priorityClassName"
 
 KINDS = ("Job", "PyTorchJob", "Pod")
-DEFAULT_POOL = "default"
-"""KAI's word for the nodes that no pool label names."""
 
+SUBMIT_TOKEN = "made-when-sent"
+"""What stands for the token in a manifest that is only shown."""
+
+NAMESPACE = "default"
+"""Where the options, the configuration and the kubeconfig's context name none."""
 MAX_PODS_RETRIED = 6
 """How often an evicted pod of a Job is replaced: the default of Kubernetes."""
 
@@ -44,11 +50,8 @@ _KILLED = [137, 143]
 
 _LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-_ENV_NAME = re.compile(r"[-._A-Za-z][-._A-Za-z0-9]*")
-_EXPANDED = re.compile(r"\$(?=[$(])")
 _SUFFIX_LETTERS = 6
 _MAX_NAME = 63
-_MIB = 1 << 20
 
 _HOMES = {
     "Pod": "/api/v1/namespaces/{}/pods",
@@ -95,8 +98,8 @@ def make(
     labels = _labels(wanted, token, config)
     notes = {TOKEN: token, USER: user_name(), NAME: name}
     pod = {
-        "metadata": {"labels": labels, "annotations": {**notes, **_sharing(wanted)}},
-        "spec": _pod_spec(act, wanted, kind, config),
+        "metadata": {"labels": labels, "annotations": {**notes, **sharing(wanted)}},
+        "spec": pod_spec(act, wanted, kind, config),
     }
     meta: dict[str, Any] = {
         "name": object_name(name, token),
@@ -125,6 +128,22 @@ def make(
     return Manifest(_HOMES[kind].format(space), body, alone)
 
 
+def document(act: Submit) -> dict[str, Any]:
+    """The manifest of a submission for a cluster that is not asked: nothing is read or sent.
+
+    Several pods are taken to be a PyTorchJob, as where the training operator is installed.
+
+    Raises:
+        ValueError: as `make`.
+    """
+    wanted = parse(act.options)
+    several = wanted.workers > 1 or wanted.max_replicas is not None
+    kind = wanted.kind or ("PyTorchJob" if several else "Job")
+    config = KubernetesConfig(name=act.source)
+    asked = replace(wanted, kind=kind)
+    return make(act, asked, SUBMIT_TOKEN, config, namespace=NAMESPACE).body
+
+
 def object_name(name: str, token: str) -> str:
     """The object's name: as asked for, and a part that the token decides.
 
@@ -134,22 +153,17 @@ def object_name(name: str, token: str) -> str:
     return f"{name[: _MAX_NAME - 1 - _SUFFIX_LETTERS].rstrip('-')}-{suffix}"
 
 
-def escaped(text: str) -> str:
-    """`text` so that it reaches the container unchanged.
-
-    Kubernetes replaces `$(NAME)` in commands and variables and makes `$$` one `$`: a script's own
-    `$(date)` may hit a variable of that name, and its `$$` would lose its meaning.
-    """
-    return _EXPANDED.sub("$$", text)
-
-
 def _check(wanted: Wanted, kind: str, token: str) -> None:
     if kind not in KINDS:
         raise ValueError(f"--kind: one of {', '.join(KINDS)}, not {kind!r}")
     if wanted.image is None:
-        raise ValueError("--image is missing: name the container image that the script runs in")
+        raise ValueError(
+            "--image is missing (`image` of a spec): name the container image of the script"
+        )
     if wanted.project is None:
-        raise ValueError("--project is missing: name the queue that the run waits in")
+        raise ValueError(
+            "--project is missing (`queue` of a spec): name the queue that the run waits in"
+        )
     for option, value in (("--project", wanted.project), ("--priority", wanted.priority)):
         if value is not None and not _LABEL.fullmatch(value):
             raise ValueError(f"{option}: a name of Kubernetes (letters, digits, - _ .): {value!r}")
@@ -160,6 +174,17 @@ def _check(wanted: Wanted, kind: str, token: str) -> None:
             raise ValueError(f"--node-pools: a value of a label, not {pool!r}")
     if kind == "Pod" and wanted.workers > 1:
         raise ValueError("--workers: a Pod is alone; use --kind Job or --kind PyTorchJob")
+    if kind != "PyTorchJob" and wanted.max_replicas is not None:
+        raise ValueError(f"--max-replicas: a {kind} is not elastic; use --kind PyTorchJob")
+    if kind != "Job" and wanted.completions is not None:
+        raise ValueError(f"--completions: a {kind} has no tasks; use --kind Job")
+    if kind == "Pod" and wanted.retries is not None:
+        raise ValueError("--backoff-limit: nothing begins a Pod again; use --kind Job")
+    if wanted.framework == MPI:
+        raise ValueError(
+            "--framework: mpi needs the MPI operator, which KAI does not bring; use torchrun, or "
+            "one pod"
+        )
     if not _LABEL.fullmatch(token):
         raise ValueError(f"the submit token {token!r} is no value of a label")
 
@@ -170,107 +195,70 @@ def _labels(wanted: Wanted, token: str, config: KubernetesConfig) -> dict[str, s
         labels[PRIORITY] = wanted.priority
     if wanted.preemptibility is not None:
         labels[PREEMPTIBILITY] = wanted.preemptibility
-    if (pool := _pool(wanted)) is not None:
+    if (pool := pool_of(wanted)) is not None:
         labels[config.node_pool_label] = pool
     return labels
 
 
-def _pool(wanted: Wanted) -> str | None:
-    named = wanted.node_pools and wanted.node_pools[0] != DEFAULT_POOL
-    return wanted.node_pools[0] if named else None
-
-
-def _shares(wanted: Wanted) -> bool:
-    """Whether the pod asks for parts of GPUs; KAI refuses a fraction of 1."""
-    portion = wanted.gpu_portion_milli
-    return wanted.gpu_memory_bytes is not None or (portion is not None and portion < WHOLE_MILLI)
-
-
-def _sharing(wanted: Wanted) -> dict[str, str]:
-    """The annotations of a fraction. Admission: above 0 and below 1, or whole MiB from 1."""
-    if not _shares(wanted):
-        return {}
-    if wanted.gpu_memory_bytes is not None:
-        share = {"gpu-memory": str(-(-wanted.gpu_memory_bytes // _MIB))}
-    else:
-        share = {"gpu-fraction": str(wanted.portion)}
-    if wanted.gpu_devices > 1:
-        share["gpu-fraction-num-devices"] = str(wanted.gpu_devices)
-    return share
-
-
-def _pod_spec(act: Submit, wanted: Wanted, kind: str, config: KubernetesConfig) -> dict[str, Any]:
-    shell, flag, *words = shell_command(act)
-    container: dict[str, Any] = {
-        # The training operator looks for a container of this name.
-        "name": "pytorch" if kind == "PyTorchJob" else "main",
-        "image": wanted.image,
-        "command": [shell, flag, *map(escaped, words)],
-    }
-    if act.work_dir is not None:
-        container["workingDir"] = act.work_dir
-    for name, _ in act.environment:
-        if not _ENV_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a variable in Kubernetes")
-    if act.environment:
-        container["env"] = [{"name": n, "value": escaped(v)} for n, v in act.environment]
-    if resources := _resources(wanted):
-        container["resources"] = resources
-    spec: dict[str, Any] = {
-        "schedulerName": config.scheduler_name,
-        "restartPolicy": "Never",
-        "containers": [container],
-    }
-    if (pool := _pool(wanted)) is not None:
-        # A scheduler of a pool sees its nodes only; one that serves all needs the selector.
-        spec["nodeSelector"] = {config.node_pool_label: pool}
-    return spec
-
-
-def _resources(wanted: Wanted) -> dict[str, Any]:
-    requests: dict[str, str] = {}
-    if wanted.cpu_milli is not None:
-        requests["cpu"] = f"{wanted.cpu_milli}m"
-    if wanted.memory_bytes is not None:
-        requests["memory"] = str(wanted.memory_bytes)
-    resources: dict[str, Any] = {"requests": requests} if requests else {}
-    if wanted.gpu_devices and not _shares(wanted):
-        resources["limits"] = {"nvidia.com/gpu": str(wanted.gpu_devices)}
-    return resources
-
-
 def _job_spec(wanted: Wanted, pod: dict[str, Any]) -> dict[str, Any]:
-    """A failing script ends the Job at once; a pod that was evicted is replaced."""
+    """A pod that was evicted is replaced and does not count.
+
+    A failing script ends the Job at once, unless it was said how often it begins again. Of several
+    tasks it ends its own, and the others go on.
+    """
+    tasks = wanted.completions
+    rules: list[dict[str, Any]] = [
+        {
+            "action": "Ignore",
+            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+        }
+    ]
+    if wanted.retries is None:
+        action = "FailJob" if tasks is None else "FailIndex"
+        codes = {"operator": "NotIn", "values": _KILLED}
+        rules.append({"action": action, "onExitCodes": codes})
     spec: dict[str, Any] = {
-        "backoffLimit": MAX_PODS_RETRIED,
-        "podFailurePolicy": {
-            "rules": [
-                {
-                    "action": "Ignore",
-                    "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
-                },
-                {
-                    "action": "FailJob",
-                    "onExitCodes": {"operator": "NotIn", "values": _KILLED},
-                },
-            ]
-        },
+        "backoffLimit" if tasks is None else "backoffLimitPerIndex": _backoff(wanted),
+        "podFailurePolicy": {"rules": rules},
         "template": pod,
     }
-    if wanted.workers > 1:
+    if tasks is not None:
+        several = {"completions": tasks, "parallelism": wanted.parallelism or tasks}
+        spec |= {**several, "completionMode": "Indexed"}
+    elif wanted.workers > 1:
         spec["parallelism"] = spec["completions"] = wanted.workers
         spec["completionMode"] = "Indexed"
     return spec
 
 
+def _backoff(wanted: Wanted) -> int:
+    """How often a pod that ended badly is replaced.
+
+    None at all where a deadline ends it, lest the run begins again and again.
+    """
+    if wanted.retries is not None:
+        return wanted.retries
+    return MAX_PODS_RETRIED if wanted.deadline_s is None else 0
+
+
 def _pytorch_spec(wanted: Wanted, pod: dict[str, Any]) -> dict[str, Any]:
-    replicas: dict[str, Any] = {
-        "Master": {"replicas": 1, "restartPolicy": "Never", "template": pod}
+    """Master and workers, or workers alone where their number may change."""
+    restart = pod["spec"]["restartPolicy"]
+
+    def replica(count: int) -> dict[str, Any]:
+        return {"replicas": count, "restartPolicy": restart, "template": pod}
+
+    made: dict[str, Any] = {
+        "runPolicy": {"backoffLimit": wanted.retries or 0, "cleanPodPolicy": "Running"},
     }
+    if wanted.max_replicas is not None:
+        made["elasticPolicy"] = {
+            "minReplicas": wanted.min_replicas,
+            "maxReplicas": wanted.max_replicas,
+            "rdzvBackend": "c10d",
+        }
+        return {**made, "pytorchReplicaSpecs": {"Worker": replica(wanted.workers)}}
+    made["pytorchReplicaSpecs"] = {"Master": replica(1)}
     if wanted.workers > 1:
-        workers = wanted.workers - 1
-        replicas["Worker"] = {"replicas": workers, "restartPolicy": "Never", "template": pod}
-    return {
-        "runPolicy": {"backoffLimit": 0, "cleanPodPolicy": "Running"},
-        "pytorchReplicaSpecs": replicas,
-    }
+        made["pytorchReplicaSpecs"]["Worker"] = replica(wanted.workers - 1)
+    return made

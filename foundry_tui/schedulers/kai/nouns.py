@@ -26,6 +26,9 @@ PRIORITY = "priorityClassName"
 NON_PREEMPTIBLE_FROM = 100
 """A priority class of this value and above is not preemptible, unless a label says otherwise."""
 
+DEFAULT_POOL = "default"
+"""KAI's word for the nodes that no pool label names."""
+
 LIVE_PHASES = ("Pending", "Running", "Unknown")
 _EVICTED = ("TerminationByKaiScheduler", "Preempted", "PreemptionByScheduler")
 _FOREVER = "0001-01-01T00:00:00Z"
@@ -76,10 +79,17 @@ def run_of(
         ended_at=None if state in HOLDING or state is RunState.PENDING else _ended(one),
         exit_code=_exit_code(one, state),
         submit_token=_safe(one.note(TOKEN)),
+        seen_as=_pod_names(live) if state in HOLDING else (),
         held=one.suspended and one.note(HELD) is not None and state is RunState.PENDING,
         native=words,
         read_at=now,
     )
+
+
+def _pod_names(pods: Sequence[Pod]) -> tuple[str, ...]:
+    """The names by which readings of GPUs know pods: the uid, or namespace and name."""
+    found = [p.metadata for p in pods]
+    return tuple(safe(n) for m in found for n in (m.uid, f"{m.namespace}/{m.name}"))
 
 
 def state_of(one: Workload) -> RunState:
@@ -114,12 +124,13 @@ def _failure(one: Workload) -> RunState:
             return RunState.TIMEOUT
         if pod.status.reason in ("NodeLost", "Shutdown", "Terminated"):
             return RunState.NODE_FAIL
-        if any(ended.reason == "OOMKilled" for ended in _ends(pod)):
+        if any(ended.reason == "OOMKilled" for ended in ends_of(pod)):
             return RunState.OUT_OF_MEMORY
     return RunState.TIMEOUT if "DeadlineExceeded" in one.conditions.values() else RunState.FAILED
 
 
-def _ends(pod: Pod) -> list[Terminated]:
+def ends_of(pod: Pod) -> list[Terminated]:
+    """How its containers ended, as far as they did."""
     states = [c.state for c in pod.status.container_statuses or () if c.state is not None]
     return [s.terminated for s in states if s.terminated is not None]
 
@@ -128,7 +139,7 @@ def _exit_code(one: Workload, state: RunState) -> int | None:
     """The first code that is not 0, else 0; None while it goes on, or when none was told."""
     if state in HOLDING or state is RunState.PENDING:
         return None
-    codes = [ended.exit_code for pod in one.pods for ended in _ends(pod)]
+    codes = [ended.exit_code for pod in one.pods for ended in ends_of(pod)]
     return next((c for c in codes if c), 0) if codes else None
 
 
@@ -226,7 +237,7 @@ def _started(one: Workload) -> datetime | None:
 
 
 def _ended(one: Workload) -> datetime | None:
-    ends = [t for p in one.pods for e in _ends(p) if (t := time_of(e.finished_at))]
+    ends = [t for p in one.pods for e in ends_of(p) if (t := time_of(e.finished_at))]
     return max(ends, default=None)
 
 

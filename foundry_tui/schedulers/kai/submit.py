@@ -11,7 +11,7 @@ from foundry_tui.estate.text import safe
 from foundry_tui.process import user_name
 from foundry_tui.schedulers.kai.change import check_priority, check_queue
 from foundry_tui.schedulers.kai.connect import Cluster
-from foundry_tui.schedulers.kai.manifest import MIN_MEMBER, TOKEN, Manifest, make
+from foundry_tui.schedulers.kai.manifest import MIN_MEMBER, NAMESPACE, TOKEN, Manifest, make
 from foundry_tui.schedulers.kai.wire import (
     Api,
     Gone,
@@ -30,9 +30,6 @@ from foundry_tui.schedulers.ports import Denied, Unavailable
 
 PODS, JOBS = "/api/v1", "/apis/batch/v1"
 TRAINING = "/apis/kubeflow.org/v1"
-
-NAMESPACE = "default"
-"""Where the options, the configuration and the kubeconfig's context name none."""
 
 _GANG = (
     f"a KAI older than 0.15 does not know {MIN_MEMBER} and starts the pods of a Job one by one; "
@@ -63,6 +60,8 @@ def submit_item(api: Api, config: KubernetesConfig, act: Submit, token: str) -> 
 
 def _kind(api: Api, wanted: Wanted) -> str:
     """Pods that have to start together are a PyTorchJob where there is such a thing."""
+    if wanted.max_replicas is not None:
+        return "PyTorchJob"
     if wanted.workers == 1:
         return "Job"
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.text import SafeText, safe
-from foundry_tui.estate.usage import Accounting, Window
+from foundry_tui.estate.usage import Account, Accounting, OwnTotals, Window
 from foundry_tui.schedulers.ports import Estimate, Log, Probe
 
 if TYPE_CHECKING:
@@ -100,12 +100,28 @@ class RunaiAdapter:
         return found
 
     def accounting(self, window: Window, *, users: tuple[str, ...] | None = None) -> Accounting:
-        """Every workload that touches the window; one record each, whatever stops it had."""
+        """Every try of every workload that touches the window."""
         from foundry_tui.schedulers.runai.usage import read_usage
 
         client, reader = self._parts()
         tables = reader.tables(client.deadline())
         return read_usage(client, tables, self.name, window, users=users, now=self._clock())
+
+    def usage(
+        self, window: Window, *, users: tuple[str, ...] | None = None
+    ) -> Iterator[Accounting]:
+        """The same, in one part: the control plane cannot be asked for ends within a time."""
+        return iter((self.accounting(window, users=users),))
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Projects are charged, below their departments."""
+        from foundry_tui.schedulers.books import accounts_of
+
+        return accounts_of(self._recent().queues)
+
+    def own_totals(self, window: Window) -> OwnTotals | None:
+        """None: the control plane sums up no GPU-seconds by project for any time."""
+        return None
 
     def logs(self, run: Run, *, tail_lines: int, errors: bool = False) -> Log:
         """No lines: the control plane serves none. The reason names the command that does."""

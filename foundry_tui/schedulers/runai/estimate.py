@@ -54,7 +54,7 @@ def need_of_wanted(wanted: Wanted, queue: str | None) -> Need:
     """What a submission needs; trainings are preemptible unless they say otherwise."""
     milli = None if wanted.gpu_memory_bytes else wanted.gpu_portion_milli or WHOLE_MILLI
     return Need(
-        wanted.workers,
+        wanted.min_replicas or wanted.workers,
         wanted.gpu_devices,
         milli,
         wanted.node_pools,

@@ -163,6 +163,7 @@ def to_run(
         started_at=None if state is RunState.PENDING else started_at(workload, pods),
         ended_at=when(workload.completed_at) or when(workload.deleted_at),
         submit_token=_safe(variables.get(TOKEN_VARIABLE)) or token,
+        seen_as=tuple(safe(uid) for p in held if (uid := text(p.id)) is not None),
         native=native_words(workload, tables, state),
         read_at=now,
     )

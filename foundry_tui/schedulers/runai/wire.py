@@ -114,6 +114,31 @@ class Workload(Tolerant):
     images: list[Word] | None = None
 
 
+class PhaseUpdate(Tolerant):
+    """A workload entered a phase."""
+
+    phase: Word = None
+
+
+class HistorySpec(Tolerant):
+    """What a line of a workload's history tells: a change of phase, or something else."""
+
+    phase_update: PhaseUpdate | None = None
+
+
+class HistoryMeta(Tolerant):
+    """When it was."""
+
+    creation_timestamp: Word = None
+
+
+class HistoryRecord(Tolerant):
+    """One line of a workload's history."""
+
+    meta: HistoryMeta | None = None
+    spec: HistorySpec | None = None
+
+
 class Container(Tolerant):
     """One container of a pod."""
 

@@ -6,6 +6,8 @@ of nodes, so that a small and a large estate show the same picture.
 
 from __future__ import annotations
 
+from foundry_tui.estate.reading import Fault, FaultKind
+from foundry_tui.estate.text import safe
 from scheduler_sim.cluster import NodeSpec, Request
 from scheduler_sim.limits import LiveSpec, QueueSpec
 from scheduler_sim.workload import Person, Template
@@ -23,6 +25,14 @@ DEPARTMENTS = {"vision": "research", "speech": "research", "genomics": "product"
 
 OVER_QUOTA_WEIGHT = {"vision": 2, "speech": 1, "genomics": 1}
 NODE_POOL = "default"
+
+FAULTS: dict[tuple[str, int], Fault] = {
+    ("h03", 5): Fault(kind=FaultKind.ROW_REMAP, words=safe("remapped row waits for a reset")),
+    ("a04", 6): Fault(
+        kind=FaultKind.LOST, words=safe("lost: the driver does not reach it"), grave=True
+    ),
+}
+"""Node and index of the GPUs that are never quite well. A lost one gives no readings."""
 
 _CPU_MILLI = 128_000
 _MEMORY_MIB = 1 << 20

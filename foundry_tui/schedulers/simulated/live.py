@@ -31,7 +31,7 @@ class Live:
         clock: Callable[[], datetime],
     ) -> None:
         self.source, self.spec, self.log = source, spec, log
-        self._seed, self._clock = seed, clock
+        self.seed, self.clock = seed, clock
         self._engine: LiveCluster | None = None
         self._generation = 0
         self._read = 0
@@ -98,7 +98,7 @@ class Live:
         return self._outcomes.get(entry.id)
 
     def _now_s(self) -> int:
-        elapsed = self._clock().astimezone(UTC) - self.log.epoch
+        elapsed = self.clock().astimezone(UTC) - self.log.epoch
         return max(0, int(elapsed.total_seconds() * SPEED))
 
     def _too_late(self, engine: LiveCluster) -> bool:
@@ -107,7 +107,7 @@ class Live:
         return any(max(self._last_act_s, e.at_s) < engine.now_s for e in new)
 
     def _restart(self) -> LiveCluster:
-        self._engine = LiveCluster(self.spec, self._seed)
+        self._engine = LiveCluster(self.spec, self.seed)
         self._generation, self._read, self._last_act_s = self.log.generation, 0, 0
         self._outcomes.clear()
         return self._engine

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import lru_cache
 
 from foundry_tui.estate.gpu import WHOLE_MILLI, Gpu, Share, Tenant
 from foundry_tui.estate.node import Node, NodeState
+from foundry_tui.estate.reading import FaultKind
 from foundry_tui.estate.run import Placement, Request, RunState
 from foundry_tui.estate.text import safe
+from foundry_tui.schedulers.simulated.layout import FAULTS
 from scheduler_sim.engine import LiveCluster
 from scheduler_sim.jobs import Job, JobSpec, State
 
@@ -150,7 +153,10 @@ def _gpu(
 ) -> Gpu:
     spec, now_s, note = engine.spec.nodes[row], engine.now_s, engine.notes.get(row)
     dead = note is not None and note.kind == "down"
+    fault = FAULTS.get((spec.name, index)) if not dead else None
+    silent = dead or (fault is not None and fault.kind is FaultKind.LOST)
     util = min(100, sum(_tenant_util_pct(job, row, index, now_s) for job in jobs))
+    peak = min(100, util + (index * 5 + now_s // 60 * 7) % 13) if util else 0
     idle = [idle_from_s(job, now_s) for job in jobs]
     known_idle = [since for since in idle if since is not None]
     return Gpu(
@@ -161,13 +167,19 @@ def _gpu(
         uuid=f"GPU-{stable_uuid(source, spec.name, index)}",
         minor=index,
         tenants=tuple(Tenant(id_of(j), j.spec.request.gpu_milli, _share(j, share)) for j in jobs),
-        util_pct=None if dead else float(util),
-        mem_used_bytes=None if dead else _memory_used(jobs),
-        mem_total_bytes=None if dead else _GPU_MEMORY_BYTES,
-        power_w=None if dead else float(_IDLE_W + (_FULL_W - _IDLE_W) * util // 100),
-        temp_c=None if dead else float(31 + util * 45 // 100),
-        idle_since=at(max(known_idle)) if jobs and len(known_idle) == len(idle) else None,
-        how="the node does not answer" if dead else HOW,
+        util_pct=None if silent else float(util),
+        util_max_pct=None if silent else float(peak),
+        mem_used_bytes=None if silent else _memory_used(jobs),
+        mem_total_bytes=None if silent else _GPU_MEMORY_BYTES,
+        power_w=None if silent else float(_IDLE_W + (_FULL_W - _IDLE_W) * util // 100),
+        temp_c=None if silent else float(31 + util * 45 // 100),
+        sm_active_pct=None if silent else float(util * 4 // 5),
+        faults=() if fault is None else (fault,),
+        measured_by=None if dead else source,
+        idle_since=None
+        if silent or not jobs or len(known_idle) < len(jobs)
+        else at(max(known_idle)),
+        how="the node does not answer" if dead else str(fault.words) if fault and silent else HOW,
         read_at=at(now_s),
     )
 
@@ -182,6 +194,7 @@ def _memory_used(jobs: Iterable[Job]) -> int:
     return 500 * MIB + (_GPU_MEMORY_BYTES - 500 * MIB) * fills // (100 * WHOLE_MILLI)
 
 
+@lru_cache(maxsize=4096)
 def stable_uuid(*words: object) -> str:
     """A uuid that the same words always give."""
     raw = hashlib.blake2b(repr(words).encode(), digest_size=16).hexdigest()

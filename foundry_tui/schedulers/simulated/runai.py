@@ -15,6 +15,8 @@ from foundry_tui.estate.queue import Queue, with_use
 from foundry_tui.estate.rights import Association, Limit, Rights
 from foundry_tui.estate.run import Placement, Run
 from foundry_tui.estate.text import SafeText, safe
+from foundry_tui.estate.usage import Account
+from foundry_tui.schedulers.books import accounts_of
 from foundry_tui.schedulers.ports import Estimate
 from foundry_tui.schedulers.simulated import nouns
 from foundry_tui.schedulers.simulated.layout import (
@@ -64,6 +66,14 @@ class RunaiManners(RunaiActs):
     def qos(self, job: Job) -> str | None:
         """The priority class."""
         return "low" if job.spec.preemptible else "very-high"
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Projects are charged, below their departments."""
+        return accounts_of(self.queues(self.live.engine(), ()))
+
+    def node_pool(self) -> str | None:
+        """The one pool that there is."""
+        return NODE_POOL
 
     def remembers(self, job: Job) -> bool:
         """A deleted workload is gone from the list."""

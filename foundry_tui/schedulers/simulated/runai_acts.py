@@ -26,7 +26,7 @@ from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.simulated import nouns
 from foundry_tui.schedulers.simulated.layout import USER
-from foundry_tui.schedulers.simulated.runai_request import PATH, body, to_spec
+from foundry_tui.schedulers.simulated.runai_request import DISTRIBUTED, PATH, body, to_spec
 from foundry_tui.schedulers.simulated.source import (
     SimulatedSource,
     lost,
@@ -148,7 +148,8 @@ class RunaiActs(SimulatedSource):
 
 def _submit_item(act: Submit, token: str) -> PreviewItem:
     try:
-        command = ("POST", PATH, body(act, to_spec(act), token))
+        made = to_spec(act)
+        command = ("POST", PATH if made.nodes == 1 else DISTRIBUTED, body(act, made, token))
     except ValueError as error:
         return PreviewItem(target=act.script_name, command=(), owner=USER, refusal=safe(str(error)))
     return PreviewItem(target=act.script_name, command=command, owner=USER)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-from collections.abc import Mapping
+from dataclasses import replace
 
 from foundry_tui.estate.acts import Submit
-from foundry_tui.schedulers.options import Wanted, parse, shell_command, workload_name
+from foundry_tui.schedulers.options import Wanted, option_of, parse, workload_name
+from foundry_tui.schedulers.runai import workload
 from foundry_tui.schedulers.simulated.layout import (
     DEPARTMENTS,
     GPUS_PER_NODE,
@@ -22,7 +22,8 @@ PROJECTS = ("vision",)
 """Where the simulated user may submit; the first is the default."""
 
 PATH = "/api/v1/workloads/trainings"
-TOKEN_ANNOTATION = "foundry/submit-token"
+DISTRIBUTED = "/api/v1/workloads/distributed"
+CLUSTER = "simulated"
 WORK_S = 1800
 """How long a submitted workload works when its script has no `sleep` line."""
 
@@ -34,8 +35,6 @@ MAX_CPU_MILLI = 128_000
 _SLEEP = re.compile(rb"^\s*sleep\s+(\d{1,7})\s*$", re.MULTILINE)
 _EXIT = re.compile(rb"^\s*exit\s+(\d{1,3})\s*$", re.MULTILINE)
 _DEVICES = ("-g", "--gpu-devices-request")
-_ELSEWHERE = ("kind", "namespace")
-"""Options that only a cluster asked directly can take."""
 
 
 def to_spec(act: Submit) -> JobSpec:
@@ -45,9 +44,9 @@ def to_spec(act: Submit) -> JobSpec:
         ValueError: in the words of the options, or of the control plane's answer.
     """
     wanted = parse(act.options)
-    for field in _ELSEWHERE:
+    for field, why in workload.ELSEWHERE.items():
         if getattr(wanted, field) is not None:
-            raise ValueError(f"--{field} cannot be used with Run:ai")
+            raise ValueError(f"{option_of(field)} cannot be used with Run:ai: {why}")
     project = wanted.project or PROJECTS[0]
     if project not in DEPARTMENTS:
         raise ValueError(f"404 project {project!r} was not found")
@@ -96,40 +95,21 @@ def _request(act: Submit, wanted: Wanted) -> Request:
 
 
 def body(act: Submit, spec: JobSpec, token: str) -> str:
-    """The JSON that would be posted.
+    """The JSON that would be posted: that of Run:ai, with what the simulated one fills in.
 
     Raises:
         ValueError: the script is none that runs inside a container.
     """
     need, wanted = spec.request, parse(act.options)
-    command = shell_command(act)
-    portion = need.gpu_milli / WHOLE_MILLI
-    ours = [{"name": name, "value": value} for name, value in act.environment]
-    told = {
-        "environmentVariables": ours or None,
-        "priorityClass": wanted.priority,
-        "nodePools": list(wanted.node_pools) or None,
-        "numWorkers": spec.nodes if spec.nodes > 1 else None,
-    }
-    words: Mapping[str, object] = {
-        "name": spec.name,
-        "useGivenNameAsPrefix": True,
-        "projectId": spec.account,
-        "spec": {
-            "image": wanted.image or "python:3.12",
-            "command": command[0],
-            "args": shlex.join(command[1:]),
-            "preemptibility": "preemptible" if spec.preemptible else "non-preemptible",
-            "annotations": [{"name": TOKEN_ANNOTATION, "value": token}],
-            **{key: value for key, value in told.items() if value is not None},
-            "compute": {
-                "gpuDevicesRequest": need.gpus,
-                "gpuRequestType": "portion",
-                "gpuPortionRequest": portion,
-                "gpuPortionLimit": portion,
-                "cpuCoreRequest": need.cpu_milli / 1000,
-                "cpuMemoryRequest": f"{need.memory_mib}Mi",
-            },
-        },
-    }
-    return json.dumps(words, separators=(",", ":"))
+    filled = replace(
+        wanted,
+        image=wanted.image or "python:3.12",
+        gpu_devices=need.gpus,
+        gpu_portion_milli=need.gpu_milli,
+        gpu_memory_bytes=None,
+        cpu_milli=need.cpu_milli,
+        memory_bytes=need.memory_mib << 20,
+        preemptibility="preemptible" if spec.preemptible else "non-preemptible",
+    )
+    made = workload.body(act, filled, spec.name, project=spec.account, cluster=CLUSTER, token=token)
+    return json.dumps({**made, "useGivenNameAsPrefix": True}, separators=(",", ":"))

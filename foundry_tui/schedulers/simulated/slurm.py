@@ -11,12 +11,14 @@ from foundry_tui.estate.queue import Queue, with_use
 from foundry_tui.estate.rights import Association, Limit, Rights
 from foundry_tui.estate.run import ArrayPart, Placement, Run
 from foundry_tui.estate.text import SafeText, safe
+from foundry_tui.estate.usage import Account, OwnTotals, Window
 from foundry_tui.schedulers.ports import Estimate
 from foundry_tui.schedulers.simulated import nouns, sbatch
 from foundry_tui.schedulers.simulated.layout import USER
 from foundry_tui.schedulers.simulated.slurm_acts import SlurmActs, sbatch_words
 from foundry_tui.schedulers.simulated.slurm_fields import UnknownField, changed
 from foundry_tui.schedulers.simulated.source import newcomer, words
+from foundry_tui.schedulers.simulated.tries import totals
 from foundry_tui.schedulers.slurm.jobs import TOKEN_PREFIX
 from scheduler_sim.engine import LiveCluster
 from scheduler_sim.jobs import Job, Reason, State
@@ -26,6 +28,9 @@ PLANNED_ENDS = 40
 
 ASKED_ENDS = 2000
 """And so many when one run is asked about."""
+
+ROOT = "root"
+"""The account above all others."""
 
 HOW = "the simulated scheduler's own plan: running work ends at its time limits"
 
@@ -189,6 +194,26 @@ class SlurmManners(SlurmActs):
     def qos(self, job: Job) -> str | None:
         """The job's QOS."""
         return job.spec.qos
+
+    def accounts(self) -> tuple[Account, ...]:
+        """The accounts of the simulated users, below the root, with their limits as quota."""
+        spec = self.live.spec
+        names = {p.account for p in spec.people} | set(sbatch.ACCOUNTS)
+        return (
+            Account(name=ROOT),
+            *(
+                Account(name=name, parent=ROOT, quota_gpu_milli=spec.account_limits.get(name))
+                for name in sorted(names)
+            ),
+        )
+
+    def own_totals(self, window: Window) -> OwnTotals | None:
+        """GPU-seconds by account as the simulated `sreport` has them: of whole hours."""
+        return totals(self.live, window, self.now())
+
+    def held_count(self, gpus: int, milli: int) -> int:
+        """Shards, four to a GPU."""
+        return milli * sbatch.SHARDS_PER_GPU // WHOLE_MILLI
 
     def log_path(self, job: Job, *, errors: bool) -> str:
         """`slurm-120_3.out` in the home folder, or `.err`."""

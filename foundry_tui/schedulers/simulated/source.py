@@ -6,6 +6,7 @@ A manner adds its own words: ids, reasons, queues, and how it answers to acts.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from datetime import datetime
 
 from foundry_tui.estate.acts import (
@@ -18,15 +19,16 @@ from foundry_tui.estate.acts import (
 )
 from foundry_tui.estate.gpu import Share
 from foundry_tui.estate.queue import Queue
-from foundry_tui.estate.run import Run, run_id
+from foundry_tui.estate.run import Run, RunState, run_id
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.estate.text import SafeText, safe
-from foundry_tui.estate.usage import Accounting, UsageRecord, Window
+from foundry_tui.estate.usage import Account, Accounting, OwnTotals, UsageRecord, Window
 from foundry_tui.schedulers.ports import Log, Probe
 from foundry_tui.schedulers.simulated import logs, nouns
 from foundry_tui.schedulers.simulated.layout import USER
 from foundry_tui.schedulers.simulated.live import SPEED, Live
+from foundry_tui.schedulers.simulated.tries import held
 from foundry_tui.schedulers.simulated.turns import in_turn
 from scheduler_sim.engine import LiveCluster
 from scheduler_sim.jobs import Job, JobSpec, State, Try
@@ -51,6 +53,7 @@ class SimulatedSource(ABC):
         self.turn = live.log.turn
         self.name = live.source
         self.live = live
+        self._model_of = {node.name: node.model for node in live.spec.nodes}
 
     @abstractmethod
     def native_id(self, job: Job) -> str:
@@ -170,12 +173,40 @@ class SimulatedSource(ABC):
         kept = [r for r in records if users is None or r.user in users]
         return Accounting(window=window, records=tuple(kept))
 
+    def usage(
+        self, window: Window, *, users: tuple[str, ...] | None = None
+    ) -> Iterator[Accounting]:
+        """The same in one part: all of it is in memory anyway."""
+        return iter((self.accounting(window, users=users),))
+
+    @abstractmethod
+    def accounts(self) -> tuple[Account, ...]:
+        """Who is charged, with the account above and the quota."""
+
+    def own_totals(self, window: Window) -> OwnTotals | None:
+        """The source's own sums; None where its kind of scheduler keeps none."""
+        return None
+
+    def held_count(self, gpus: int, milli: int) -> int:
+        """How many units of this scheduler so many parts of GPUs are, `milli` thousandths."""
+        return gpus
+
+    def node_pool(self) -> str | None:
+        """The node pool that runs are in, where the scheduler has any."""
+        return None
+
     def _record(self, job: Job, ended: Try | None) -> UsageRecord:
         spec, at = job.spec, self.live.at
         ran = ended is None or ended.started_s is not None
         request = nouns.gpu_request(spec)
         started_s = job.started_s if ended is None else ended.started_s
-        nodes = [self.live.spec.nodes[p.node] for p in job.parts]
+        names = (
+            ended.nodes if ended else tuple(self.live.spec.nodes[p.node].name for p in job.parts)
+        )
+        models = [self._model_of[name] for name in names]
+        state = nouns.run_state(State.RUNNING if ended is None else ended.state)
+        if ended is not None and state is RunState.CANCELLED and ended.restarts < job.restarts:
+            state = RunState.REQUEUED
         return UsageRecord(
             source=self.name,
             native_id=self.native_id(job),
@@ -185,15 +216,15 @@ class SimulatedSource(ABC):
             account=self.account(job),
             queue=job.queue,
             qos=self.qos(job),
-            state=nouns.run_state(State.RUNNING if ended is None else ended.state),
+            state=state,
             submitted_at=at(job.submitted_s),
             eligible_at=None if job.eligible_s is None else at(job.eligible_s),
             started_at=None if started_s is None else at(started_s),
             ended_at=None if ended is None else at(ended.ended_s),
-            nodes=ended.nodes if ended else tuple(n.name for n in nodes),
+            nodes=names,
             gpu_count=request.gpu_count if ran else 0,
             gpu_milli=request.gpu_milli if ran else 0,
-            gpu_model=ended.model if ended else nodes[0].model,
+            gpu_model=models[0] if models else None,
             cpu_milli=request.cpu_milli if ran else 0,
             memory_bytes=request.memory_bytes if ran else 0,
             time_limit_s=spec.limit_s,
@@ -201,6 +232,8 @@ class SimulatedSource(ABC):
             work_dir=f"/home/{spec.user}",
             submit_token=job.token,
             restarts=ended.restarts if ended else job.restarts,
+            held=held(spec, models, self.share, self.held_count) if ran else (),
+            node_pool=self.node_pool() if ran else None,
         )
 
     @abstractmethod

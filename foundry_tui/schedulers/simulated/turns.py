@@ -9,6 +9,8 @@ from typing import Any, Protocol
 ASKED = (
     "snapshot",
     "accounting",
+    "accounts",
+    "own_totals",
     "logs",
     "details",
     "estimate",

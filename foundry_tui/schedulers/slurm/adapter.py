@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -16,10 +16,28 @@ from foundry_tui.estate.run import Run, run_id
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.estate.text import SafeText, safe
-from foundry_tui.estate.usage import Accounting, Window
-from foundry_tui.schedulers.ports import Estimate, Log, Probe, SchedulerError, Unavailable
-from foundry_tui.schedulers.slurm import actor, logs, nodes, probe, receipts, rights, submit
-from foundry_tui.schedulers.slurm.accounting import read_accounting
+from foundry_tui.estate.usage import Account, Accounting, OwnTotals, Window
+from foundry_tui.schedulers.ports import (
+    Denied,
+    Estimate,
+    Log,
+    Probe,
+    SchedulerError,
+    Unavailable,
+)
+from foundry_tui.schedulers.slurm import (
+    actor,
+    logs,
+    nodes,
+    privacy,
+    probe,
+    receipts,
+    rights,
+    submit,
+)
+from foundry_tui.schedulers.slurm.accounting import books
+from foundry_tui.schedulers.slurm.accounting.allocated import Allocations
+from foundry_tui.schedulers.slurm.accounting.ledger import Ledger, read_accounting
 from foundry_tui.schedulers.slurm.commands import Commands
 from foundry_tui.schedulers.slurm.details import read_held
 from foundry_tui.schedulers.slurm.dialects import decode_jobs
@@ -67,7 +85,9 @@ class SlurmAdapter:
         self._held: dict[tuple[str, str], tuple[Held, ...]] = {}
         self._nodes: tuple[nodes.RawNode, ...] | None = None
         self._nodes_waited = 0
+        self._hides: SafeText | None = None
         self._queues: tuple[float, datetime, str] | None = None
+        self._private: tuple[float, frozenset[str]] | None = None
 
     def user(self) -> str | None:
         """None: Slurm's users are those of the host."""
@@ -125,16 +145,37 @@ class SlurmAdapter:
         return JobTable(table.rows, {job: self._held.get(key, ()) for key, job in live.items()})
 
     def _read_nodes(self) -> None:
-        text = self.commands.read("scontrol", "-d", "-o", "show", "nodes")
-        self._nodes = nodes.parse_nodes(text.decode("utf-8", "surrogateescape"))
         self._nodes_waited = 0
+        try:
+            text = self.commands.read("scontrol", "-d", "-o", "show", "nodes")
+        except Denied as error:  # PrivateData=nodes: a user sees his runs all the same
+            self._nodes = ()
+            self._hides = safe(f"{self.name}: its nodes are not shown: {error}", max_cells=400)
+            return
+        self._nodes, self._hides = nodes.parse_nodes(text.decode("utf-8", "surrogateescape")), None
 
     def shards_per_gpu(self) -> int | None:
         """Into how many shards a GPU is cut; None where none is, or where nodes differ."""
-        if self._nodes is None:
-            self._read_nodes()
-        found = {n.worth.shard for n in self._nodes or () if n.worth.shard}
+        found = {n.worth.shard for n in self._known_nodes() if n.worth.shard}
         return round(WHOLE_MILLI / found.pop()) if len(found) == 1 else None
+
+    def private_data(self) -> frozenset[str]:
+        """What the cluster hides from its users, in the words of PrivateData.
+
+        It is asked at the slow interval; a controller that is silent then has not changed its mind.
+
+        Raises:
+            SchedulerError: it was never told.
+        """
+        if self._private is None or time.monotonic() - self._private[0] > self._slow_s:
+            try:
+                words = privacy.read_private(self.commands)
+            except SchedulerError:
+                if self._private is None:
+                    raise
+                words = self._private[1]
+            self._private = (time.monotonic(), words)
+        return self._private[1]
 
     def _queue_text(self) -> tuple[datetime, str]:
         if self._queues is None or time.monotonic() - self._queues[0] > self._slow_s:
@@ -169,11 +210,34 @@ class SlurmAdapter:
             ),
             queues=with_use(queues, runs, now),
             runs=runs,
+            partial=(self._hides,) if self._hides else (),
         )
 
     def accounting(self, window: Window, *, users: tuple[str, ...] | None = None) -> Accounting:
         """Every try of every run that touches the window, from slurmdbd."""
-        return read_accounting(self.commands, self.name, window, users=users)
+        allocations = Allocations(self._nodes or ())
+        return read_accounting(self.commands, self.name, window, allocations, users=users)
+
+    def usage(
+        self, window: Window, *, users: tuple[str, ...] | None = None
+    ) -> Iterator[Accounting]:
+        """Every try of every run that touches the window, day by day, with doubts and worths."""
+        ledger = Ledger.opened(self.commands, self.name, self._known_nodes, self.private_data)
+        return ledger.parts(window, self._clock(), users)
+
+    def _known_nodes(self) -> tuple[nodes.RawNode, ...]:
+        if self._nodes is None:
+            self._read_nodes()
+        return self._nodes or ()
+
+    def accounts(self) -> tuple[Account, ...]:
+        """The accounts of this cluster in slurmdbd."""
+        return books.read_accounts(self.commands, probe.cluster_name(self.commands))
+
+    def own_totals(self, window: Window) -> OwnTotals | None:
+        """What `sreport` adds up of the whole hours of the window."""
+        cluster = probe.cluster_name(self.commands)
+        return books.read_own_totals(self.commands, cluster, window, self._clock())
 
     def logs(self, run: Run, *, tail_lines: int, errors: bool = False) -> Log:
         """The last lines of the run's output file."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundry_tui.estate.text import SafeText, safe
-from foundry_tui.process import Completed, NotFound, ProcessError, TimedOut, find, run
+from foundry_tui.process import MAX_BYTES, Completed, NotFound, ProcessError, TimedOut, find, run
 from foundry_tui.schedulers.ports import Denied, Unavailable
 
 NO_CONFIG = (
@@ -51,6 +51,14 @@ UNREACHABLE = (
     "slurm_persist_conn_open",
     "Unable to contact",
 )
+ACCOUNTING = frozenset({"sacct", "sacctmgr", "sreport"})
+"""Programs that ask slurmdbd and not the controller."""
+
+ACCOUNTING_HANGS = (
+    "slurmdbd or its database hangs, or the machine is overloaded: ask for less, or ask its admins"
+)
+CONTROLLER_HANGS = "the Slurm controller hangs or the machine is overloaded: try `scontrol ping`"
+
 FREE_TEXT = ("name", "comment")
 """Columns in which a user may have written `N/A` and meant it."""
 
@@ -91,6 +99,7 @@ class Commands:
         timeout_s: float | None = None,
         whole_env: bool = False,
         env: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_BYTES,
     ) -> Completed:
         """Run one command and return its answer, whatever the exit code; `env` is added to its own.
 
@@ -115,24 +124,32 @@ class Commands:
                 stdin=stdin,
                 cwd=cwd,
                 whole_env=whole_env,
+                max_bytes=max_bytes,
             )
         except TimedOut as error:
             raise NoAnswer(
                 f"{name} {args[0] if args else ''}".strip(),
                 str(error),
-                "the Slurm controller hangs or the machine is overloaded: try `scontrol ping`",
+                ACCOUNTING_HANGS if name in ACCOUNTING else CONTROLLER_HANGS,
             ) from error
         except ProcessError as error:
             raise Unavailable(name, str(error)) from error
 
-    def read(self, name: str, *args: str, timeout_s: float | None = None) -> bytes:
+    def read(
+        self,
+        name: str,
+        *args: str,
+        timeout_s: float | None = None,
+        env: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_BYTES,
+    ) -> bytes:
         """The output of a command that only reads.
 
         Raises:
             Unavailable: it could not reach the controller or the database.
             Denied: it was refused.
         """
-        done = self.run(name, *args, timeout_s=timeout_s)
+        done = self.run(name, *args, timeout_s=timeout_s, env=env, max_bytes=max_bytes)
         if done.code != 0:
             words = [a for a in args if not a.startswith("-") and "@" not in a and "=" not in a]
             raise failure(" ".join([name, *words[:2]]), done)

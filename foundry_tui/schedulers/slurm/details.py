@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from foundry_tui.schedulers.slurm.commands import Commands
+from foundry_tui.schedulers.slurm.commands import Commands, failure
 from foundry_tui.schedulers.slurm.dialects import decode_jobs
 from foundry_tui.schedulers.slurm.hostlist import expand
 from foundry_tui.schedulers.slurm.rows import Held
@@ -30,7 +30,11 @@ def read_held(commands: Commands, wanted: Iterable[str]) -> dict[str, tuple[Held
     ids = frozenset(wanted)
     if not ids:
         return {}
-    text = commands.read("scontrol", "-d", "-o", "show", "jobs").decode("utf-8", "surrogateescape")
+    done = commands.run("scontrol", "-d", "-o", "show", "jobs")
+    if done.code > 0:
+        raise failure("scontrol show jobs", done)
+    # It dies by a signal (22.05) where PrivateData hides the nodes: all is then doubtful.
+    text = done.out.decode("utf-8", "surrogateescape") if done.code == 0 else ""
     held, doubtful = parse_details(text, ids)
     if doubtful:
         exact = decode_jobs(commands.read("squeue", "--json")).held

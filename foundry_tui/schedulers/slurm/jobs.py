@@ -193,6 +193,8 @@ def _run(
         exit_code=_exit_code(row.exit_code) if state not in HOLDING and not pending else None,
         submit_token=token[1] if token else None,
         array=array,
+        # The processes of an array's task are known by the job id behind it.
+        seen_as=(safe(row.job_id),) if state in HOLDING and row.job_id != native else (),
         held=pending and row.priority == "0",
         native=_native(row),
         read_at=read_at,

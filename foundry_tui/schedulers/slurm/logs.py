@@ -68,7 +68,11 @@ def read_log(words: Mapping[str, str], run: Run, tail_lines: int, *, errors: boo
         data = _tail(path, run.user)
     except (OSError, ProcessError) as error:
         waiting = run.state.value == "pending"
-        reason = "not there yet: the run waits" if waiting else safe(f"cannot be read: {error}")
+        reason = (
+            "not there yet: the run waits"
+            if waiting
+            else safe(f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        )
         return Log(path=shown, reason=reason)
     lines = data.decode("utf-8", "surrogateescape").split("\n")
     if lines and not lines[-1]:
@@ -105,7 +109,15 @@ def log_path(run: Run, words: Mapping[str, str], *, errors: bool) -> Path | None
     filled = _PATTERN.sub(lambda m: values[m[2]].rjust(min(10, int(m[1] or 0)), "0"), pattern)
     if filled in ("/dev/null", "none"):
         return None
-    return Path(folder, filled)
+    path = Path(folder, filled)
+    if run.array and path.name == f"slurm-{words.get('job_id', '')}.out":
+        # squeue names a file of default name as if the task were no part of an array.
+        own = path.with_name(f"slurm-{run.array.job_id}_{task}.out")
+        try:
+            return own if own.exists() else path
+        except OSError:  # its folder may not be entered
+            return path
+    return path
 
 
 def _tail(path: Path, owner: str | None) -> bytes:

@@ -40,8 +40,8 @@ def copies(model: Rows[N], rows: Sequence[N], now: datetime) -> tuple[Copied, ..
         if lines:
             found.append(_capped(title, [], lines, len(lines)))
     # a row has a comma behind every field but the last: more rows than this cannot fit
-    most = MOST_BYTES // len(csvout.COLUMNS[model.plural])
-    csv = csvout.to_csv(model.plural, (model.record(row, now) for row in rows[:most]))
+    most = MOST_BYTES // len(model.csv or csvout.COLUMNS[model.plural])
+    csv = csvout.to_csv(model.plural, (model.record(row, now) for row in rows[:most]), model.csv)
     header, *records = csv.decode().splitlines()
     found.append(_capped("CSV", [header], records, len(rows)))
     return tuple(found)

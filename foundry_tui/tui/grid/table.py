@@ -87,9 +87,13 @@ class GridTable(QuietFocus, Generic[N], can_focus=True):
             sheet.silent = getattr(self.app, "silent", frozenset())
         first = not self.view.shown
         in_sight = sheet.line_of(self.view.index) is not None
+        titles = [one.column for one in self.view.model.columns]
         change = self.view.replace(rows, now, model)
         sheet.scroll(reveal=in_sight)
-        if first:
+        if titles != [one.column for one in self.view.model.columns]:
+            sheet.measure()
+            self.refresh()
+        elif first:
             self._measure()
         elif sheet.grow():
             self.refresh()

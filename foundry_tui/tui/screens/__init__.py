@@ -12,6 +12,7 @@ HOME = {
     "nodes": ("nodes", "Nodes"),
     "advise": ("advice", "Advice"),
     "report": ("reports", "Reports"),
+    "experiments": ("experiments", "Experiments"),
 }
 """Mode -> module of this package and its class."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -103,7 +102,7 @@ class Advice(Listing):
             self.foundry.enter(TradeOffs(plan))
 
     def _solve(self, seen: Seen) -> None:
-        self._asked_at, self._said, self._failed = time.monotonic(), "solving", ""
+        self._asked_at, self._said, self._failed = self.foundry.monotonic(), "solving", ""
         self._ticking = self.set_interval(1.0, self.retell)
         site, stop = self.foundry.site, threading.Event()
         self._stop = stop
@@ -155,7 +154,7 @@ class Advice(Listing):
     def _working(self) -> str:
         if self._asked_at is None:
             return ""
-        return f"{self._said} … {units.duration(time.monotonic() - self._asked_at)}"
+        return f"{self._said} … {units.duration(self.foundry.monotonic() - self._asked_at)}"
 
     def _tell(self, seen: Seen) -> None:
         """How good the plan is and for when."""

@@ -5,8 +5,6 @@ The screens below it differ in their panels only.
 
 from __future__ import annotations
 
-import time
-
 from textual import events
 from textual.app import ComposeResult
 from textual.timer import Timer
@@ -89,7 +87,7 @@ class EstatePlace(Place):
     def _draw_waiting(self) -> None:
         if self.foundry.seen is None:
             names = tuple(self.foundry.site.schedulers)
-            self.draw_nothing(asking(names, time.monotonic() - self.foundry.started_at))
+            self.draw_nothing(asking(names, self.foundry.monotonic() - self.foundry.started_at))
 
     def refresh_lines(self) -> None:
         super().refresh_lines()
@@ -100,9 +98,9 @@ class EstatePlace(Place):
         mute = [name for name in self.foundry.site.schedulers if name not in known]
         lines = [
             *troubles(seen.snapshot.sources, seen.now, self.foundry.retry_in_s, self.size.width),
-            *unheard(mute, time.monotonic() - self.foundry.started_at),
+            *unheard(mute, self.foundry.monotonic() - self.foundry.started_at),
         ]
-        if self.has_class("small"):
+        if self.has_class("small") or self.foundry.travel.moment is not None:
             lines = []
         for n, bar in enumerate(self.query(".trouble").results(Bar)):
             bar.set_class(n < len(lines), "told")

@@ -7,7 +7,7 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
-from foundry_tui.actions.fractions import fractions
+from foundry_tui.actions.fractions import fractions, measured
 from foundry_tui.estate.fractions import Fractions, ShareAdvice, ShareCost
 from foundry_tui.presenters import units
 from foundry_tui.presenters.fractions import advice_lines, cost_lines
@@ -77,7 +77,10 @@ class FractionsPlace(Listing):
             self._asked, self._failed = False, words
             self.retell()
 
-        self.foundry.work_on("fractions", lambda: fractions(seen.snapshot), then, failed)
+        def reckon() -> Fractions:
+            return fractions(seen.snapshot, known=measured(self.foundry.site, seen.snapshot))
+
+        self.foundry.work_on("fractions", reckon, then, failed)
 
     def title_of(self, table: GridTable[Any]) -> str:
         if table.id == "main":

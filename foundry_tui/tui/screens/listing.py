@@ -18,6 +18,7 @@ from foundry_tui.presenters import csvout
 from foundry_tui.presenters import page as pages
 from foundry_tui.presenters.queries import command_of, where_queue
 from foundry_tui.presenters.rows import Rows
+from foundry_tui.presenters.waste import Idle
 from foundry_tui.tui.bars import Part
 from foundry_tui.tui.feed import Seen
 from foundry_tui.tui.grid.copying import copies
@@ -100,7 +101,7 @@ class Listing(EstatePlace):
     def _tell(self, seen: Seen) -> None:
         """The titles of the tables, and the words in place of rows."""
         for panel, table in self._tables():
-            panel.head(self.title_of(table), *_told(table))
+            panel.head(self.title_of(table), *table_told(table))
             table.empty = self.empty(table, seen)
 
     def empty(self, table: GridTable[Any], seen: Seen) -> tuple[str, ...]:
@@ -140,6 +141,8 @@ class Listing(EstatePlace):
         row = event.row
         if isinstance(row, Run):
             self.foundry.open_run(row.id)
+        elif isinstance(row, Idle):
+            self.foundry.open_run(row.run)
         elif isinstance(row, Node):
             self.foundry.open_node(f"{row.source}/{row.name}")
         elif isinstance(row, Gpu):
@@ -292,7 +295,8 @@ class Listing(EstatePlace):
         model: Rows[Any] = table.view.model
 
         def write() -> int:
-            write_new(path, csvout.to_csv(model.plural, [model.record(r, now) for r in rows]))
+            records = (model.record(row, now) for row in rows)
+            write_new(path, csvout.to_csv(model.plural, records, model.csv))
             return len(rows)
 
         def done(count: int) -> None:
@@ -324,7 +328,7 @@ class Listing(EstatePlace):
         self.retell()
 
 
-def _told(table: GridTable[Any]) -> list[Part]:
+def table_told(table: GridTable[Any]) -> list[Part]:
     """What a table's title says of its filter, order, marks and columns."""
     state = table.state
     told: list[Part] = []

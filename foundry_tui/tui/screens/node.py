@@ -1,4 +1,4 @@
-"""A node with its GPUs and the runs on it, and one GPU with who holds it."""
+"""A node with its GPUs and the runs on it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ class NodePlace(OnRun):
         node, snapshot = self.node(seen), seen.snapshot
         gpus = () if node is None else gpus_of(node, seen)
         main = self.query_one("#main", GridTable)
-        main.show(gpus, seen.now, gpu_rows(snapshot.runs))
+        model = gpu_rows(snapshot.runs, seen.now, self.foundry.site.idle_after_s)
+        main.show(gpus, seen.now, model)
         if self._gpu_key is not None and main.move_to(self._gpu_key):
             self._gpu_key = None
         on = (
@@ -81,7 +82,7 @@ class NodePlace(OnRun):
         if table.state.filter_text and table.total:
             return super().empty(table, seen)
         if node is None:
-            return (f"{self.key} is not in this reading: esc goes back.",)
+            return (f"{self.key} is not in this reading: {self.way_out}.",)
         if table.id == "on":
             return ("No run is on this node.",)
         if node.gpu_count:
@@ -94,9 +95,9 @@ class NodePlace(OnRun):
         panel.head(self.name_here(), *([(f" · {node.state.value}", "dim")] if node else []))
         width = max(20, facts.size.width - 1)
         if node is None:
-            facts.put([[(" It is not in this reading; it may have left the cluster.", "warn")]])
+            facts.put([[(" It is not in this reading; it may have left or not come yet.", "warn")]])
             return
-        told = node_facts(node, seen.now)
+        told = node_facts(node, gpus_of(node, seen), seen.now)
         if not self.has_class("wide"):
             facts.put(in_columns(dict(told), width, most=len(told)))
             return
@@ -105,58 +106,3 @@ class NodePlace(OnRun):
         if isinstance(gpu, Gpu):
             lines += [[], heading(f"GPU {gpu.index}"), *pairs(gpu_facts(gpu, seen.now)[1:], width)]
         facts.put(lines)
-
-
-class GpuPlace(OnRun):
-    """One GPU: what it is, what it does, and the runs that hold a part of it."""
-
-    DEFAULT_CSS = """
-    GpuPlace #side { height: 14; }
-    GpuPlace.small #side { display: none; }
-    """
-    hints = ("open", "back", "inspect", "why", "logs", "copy", "command")
-
-    def __init__(self, key: str) -> None:
-        super().__init__()
-        self.key = key
-        self.subject = f"gpu {key}"
-
-    def name_here(self) -> str:
-        return f"GPU {self.key.rpartition('/')[2]}"
-
-    def panels(self) -> ComposeResult:
-        yield Panel(Lines(id="facts"), id="side")
-        yield self.panel_of(RUN_ROWS)
-
-    def gpu(self, seen: Seen) -> Gpu | None:
-        """The GPU in a reading."""
-        found = (g for g in seen.snapshot.gpus if f"{g.source}/{g.node}/{g.index}" == self.key)
-        return next(found, None)
-
-    def fill(self, seen: Seen) -> None:
-        gpu = self.gpu(seen)
-        held = set() if gpu is None else set(gpu.runs)
-        runs = tuple(run for run in seen.snapshot.runs if run.id in held)
-        self.query_one("#main", GridTable).show(runs, seen.now)
-
-    def title_of(self, table: GridTable[object]) -> str:
-        return f"{table.total} run{'s' * (table.total != 1)} on it"
-
-    def empty(self, table: GridTable[object], seen: Seen) -> tuple[str, ...]:
-        gpu = self.gpu(seen)
-        if table.state.filter_text and table.total:
-            return super().empty(table, seen)
-        if gpu is None:
-            return (f"{self.key} is not in this reading: esc goes back.",)
-        if gpu.tenants is None:
-            return (f"{gpu.source} does not say who holds it: {gpu.how or 'no reason told'}.",)
-        return ("Nobody holds this GPU.",)
-
-    def draw_beside(self, seen: Seen) -> None:
-        gpu, facts = self.gpu(seen), self.query_one("#facts", Lines)
-        where = self.key.split("/")
-        self.query_one("#side", Panel).head(f"GPU {where[-1]} of {where[-2]}")
-        if gpu is None:
-            facts.put([[(" It is not in this reading.", "warn")]])
-        else:
-            facts.put(pairs(gpu_facts(gpu, seen.now)[1:], max(20, facts.size.width - 1)))

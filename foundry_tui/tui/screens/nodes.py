@@ -12,12 +12,13 @@ from foundry_tui.presenters.nodepanel import node_lines
 from foundry_tui.presenters.rows import node_rows
 from foundry_tui.tui.bars import Bar
 from foundry_tui.tui.feed import Seen
+from foundry_tui.tui.intime import InTime
 from foundry_tui.tui.screens.listing import Listing
 from foundry_tui.tui.screens.panel import Panel
 from foundry_tui.tui.widgets.lines import Lines
 
 
-class Nodes(Listing):
+class Nodes(Listing, InTime):
     """The nodes."""
 
     DEFAULT_CSS = """
@@ -45,7 +46,8 @@ class Nodes(Listing):
         yield Bar(id="legend")
 
     def fill(self, seen: Seen) -> None:
-        self.table.show(seen.snapshot.nodes, seen.now, node_rows(seen.snapshot.gpus))
+        model = node_rows(seen.snapshot.gpus, seen.now, self.foundry.site.idle_after_s)
+        self.table.show(seen.snapshot.nodes, seen.now, model)
 
     def draw_beside(self, seen: Seen) -> None:
         model, node = self.table.view.model, self.table.cursor

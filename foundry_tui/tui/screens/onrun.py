@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from foundry_tui.estate.gpu import Gpu
 from foundry_tui.estate.run import Run
+from foundry_tui.presenters.waste import Idle
 from foundry_tui.tui.acting import RunActs, fitting
 from foundry_tui.tui.feed import Seen
+from foundry_tui.tui.intime import InTime
 from foundry_tui.tui.screens.listing import Listing
 from foundry_tui.tui.screens.text import LogPage, WhyPage
 from foundry_tui.tui.suspending import Shell
 
 
-class OnRun(Listing, RunActs, Shell):
+class OnRun(Listing, InTime, RunActs, Shell):
     """A place with runs in it: the one under the cursor can be opened, explained and read."""
 
     def selected_runs(self) -> tuple[Run, ...]:
@@ -20,12 +22,12 @@ class OnRun(Listing, RunActs, Shell):
         On a GPU they are the runs that hold a part of it.
         """
         seen = self.foundry.seen
-        return tuple(run for row in self.table.chosen for run in _runs_on(row, seen))
+        return tuple(run for row in self.table.chosen for run in runs_of(row, seen))
 
     def run_here(self) -> Run | None:
         """The run under the cursor; says so when there is none."""
         seen = self.foundry.seen
-        found = _runs_on(self.table.cursor, seen)
+        found = runs_of(self.table.cursor, seen)
         if not found:
             self.say("there is no run here", "warn")
         return found[0] if found else None
@@ -49,10 +51,11 @@ class OnRun(Listing, RunActs, Shell):
             self.foundry.enter(LogPage(run))
 
 
-def _runs_on(row: object, seen: Seen | None) -> tuple[Run, ...]:
+def runs_of(row: object, seen: Seen | None) -> tuple[Run, ...]:
+    """The runs that a row is about: itself, those on a GPU, or the one that lets GPUs lie idle."""
     if isinstance(row, Run):
         return (row,)
-    if isinstance(row, Gpu) and seen is not None:
-        held = set(row.runs)
-        return tuple(run for run in seen.runs if run.id in held)
-    return ()
+    if seen is None or not isinstance(row, Gpu | Idle):
+        return ()
+    held = {row.run} if isinstance(row, Idle) else set(row.runs)
+    return tuple(run for run in seen.runs if run.id in held)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 
@@ -9,25 +11,25 @@ from foundry_tui.actions import look
 from foundry_tui.actions.table import Action
 from foundry_tui.estate.node import Node
 from foundry_tui.estate.queue import Queue
-from foundry_tui.estate.run import Run, RunState
-from foundry_tui.presenters import units
+from foundry_tui.estate.run import Run
+from foundry_tui.presenters.estatelines import health_line, idle_line
 from foundry_tui.presenters.heatmap import gpu_map
 from foundry_tui.presenters.nodepanel import node_line, node_lines
 from foundry_tui.presenters.queries import quoted
 from foundry_tui.presenters.queuebars import queue_bar_rows
-from foundry_tui.presenters.queueshare import share_sentence
-from foundry_tui.presenters.rows import RUN_ROWS
-from foundry_tui.presenters.runpanel import one_line, run_lines
-from foundry_tui.presenters.sharebars import share_panel
+from foundry_tui.presenters.queuepanel import queue_line, queue_lines
+from foundry_tui.presenters.rows import IDLE_ROWS, RUN_ROWS
+from foundry_tui.presenters.runpanel import one_line, run_lines, runs_on
 from foundry_tui.presenters.since import news, news_line
-from foundry_tui.presenters.toned import Line, pairs
+from foundry_tui.presenters.toned import Line
 from foundry_tui.presenters.totals import waits
+from foundry_tui.presenters.waste import Idle, idle
 from foundry_tui.presenters.yours import longest_waiting, your_lines
 from foundry_tui.tui.bars import Bar
 from foundry_tui.tui.feed import Seen
 from foundry_tui.tui.grid.table import GridTable
 from foundry_tui.tui.screens.nodes import Nodes, gpus_of
-from foundry_tui.tui.screens.onrun import OnRun
+from foundry_tui.tui.screens.onrun import OnRun, runs_of
 from foundry_tui.tui.screens.panel import Panel
 from foundry_tui.tui.screens.text import WhyPage
 from foundry_tui.tui.widgets.heatmap import HeatMap
@@ -35,6 +37,9 @@ from foundry_tui.tui.widgets.lines import Lines
 
 MOST_WAITS = 200
 """Waiting runs that the list of the longest waits holds; the screen Runs has all of them."""
+
+MOST_IDLE = 8
+"""Rows of the list of what lies idle; the rest is scrolled."""
 
 YOURS = 2
 """Lines about one's own runs."""
@@ -51,23 +56,25 @@ class Overview(OnRun):
     Overview #left { height: auto; }
     Overview #map { height: 9; }
     Overview #middle { height: 1fr; }
-    Overview #detail_panel, Overview #list_waits { display: none; }
-    Overview #foot { height: 4; }
+    Overview #detail_panel, Overview #list_waits, Overview #list_idle { display: none; }
+    Overview #foot { height: auto; }
+    Overview #idle_line, Overview #health { display: none; }
+    Overview #idle_line.told, Overview #health.told { display: block; }
 
     Overview.wide #estate { layout: horizontal; }
     Overview.wide #detail_panel { display: block; width: 56; margin-left: 1; }
     Overview.wide #here { display: none; }
-    Overview.wide #foot { height: 3; }
 
     Overview.full #half { layout: horizontal; width: 2fr; }
     Overview.full #left { height: 1fr; width: 64; }
-    Overview.full #map { height: 1fr !important; }
     Overview.full #middle { width: 1fr; margin-left: 1; }
     Overview.full #list_waits { display: block; }
+    Overview.full #list_idle.told { display: block; height: auto; max-height: 30%; }
+    Overview.full #idle_line { display: none !important; }
     Overview.full #detail_panel { width: 1fr; }
 
     Overview.small #middle, Overview.small #foot, Overview.small #legend { display: none; }
-    Overview.small #left, Overview.small #map { height: 1fr !important; }
+    Overview.small #left { height: 1fr; }
     """
     crumb = "Overview"
     about = "Every GPU, every queue, your own runs and what is new since you last looked."
@@ -88,9 +95,12 @@ class Overview(OnRun):
                 with Vertical(id="middle"):
                     yield self.panel_of(queue_bar_rows((), ()))
                     yield self.panel_of(RUN_ROWS, id="waits")
+                    yield self.panel_of(IDLE_ROWS, id="idle")
             yield Panel(Lines(id="detail"), id="detail_panel")
         with Vertical(id="foot"):
             yield from (Bar(id=f"yours{n}") for n in range(YOURS))
+            yield Bar(id="idle_line")
+            yield Bar(id="health")
             yield Bar(id="since")
             yield Bar(id="here")
 
@@ -112,17 +122,37 @@ class Overview(OnRun):
         self.query_one("#main", GridTable).show(snapshot.queues, seen.now, model)
         waiting = [run for _, run in waits(snapshot.runs, seen.now)[:MOST_WAITS]]
         self.query_one("#waits", GridTable).show(waiting, seen.now)
+        found = idle(snapshot.gpus, snapshot.runs, seen.now, self.foundry.site.idle_after_s)
+        self.query_one("#idle", GridTable).show(found, seen.now)
+        panel = self.query_one("#list_idle", Panel)
+        panel.set_class(bool(found), "told")
+        panel.styles.height = min(len(found), MOST_IDLE) + 2
+        self._draw_wants(seen, found)
         self._draw_foot(seen)
+
+    def _draw_wants(self, seen: Seen, found: Sequence[Idle]) -> None:
+        """The lines about what lies idle and what is not well; only where there is something."""
+        width = max(20, self.size.width - 2)
+        for name, line in (
+            ("#idle_line", idle_line(found, seen.now, width)),
+            ("#health", health_line(seen.snapshot.gpus)),
+        ):
+            bar = self.query_one(name, Bar)
+            bar.set_class(bool(line), "told")
+            bar.put([(" ", ""), *line])
 
     def _draw_map(self, seen: Seen) -> None:
         snapshot, heat_map = seen.snapshot, self.map
         panel = self.query_one("#map", Panel)
-        if not self.has_class("full") and (width := heat_map.size.width):
+        if self.has_class("full") or self.has_class("small"):
+            panel.styles.height = "1fr"
+        elif width := heat_map.size.width:
             # As many lines as it takes, up to half of the body; the rest is scrolled.
             drawn = gpu_map(snapshot.nodes, snapshot.gpus, (), now=seen.now, width=width)
             most = max(4, self.query_one("#body").size.height // 2)
             panel.styles.height = min(most, max(1, len(drawn.lines)) + bool(drawn.title) + 1)
-        heat_map.show(snapshot.nodes, snapshot.gpus, snapshot.runs, seen.now)
+        after_s = self.foundry.site.idle_after_s
+        heat_map.show(snapshot.nodes, snapshot.gpus, snapshot.runs, seen.now, after_s)
         if heat_map.map is not None:
             panel.head(heat_map.map.head)
             self.query_one("#legend", Bar).put([(f" {heat_map.map.legend}", "dim")])
@@ -144,13 +174,16 @@ class Overview(OnRun):
             most=YOURS,
         )
         for n in range(YOURS):
-            line = lines[n] if n < len(lines) else []
-            self.query_one(f"#yours{n}", Bar).put([(" ", ""), *line])
+            line, bar = lines[n] if n < len(lines) else [], self.query_one(f"#yours{n}", Bar)
+            bar.display = bool(line)
+            bar.put([(" ", ""), *line])
         self.query_one("#since", Bar).put([(" ", ""), *self._news(seen)])
 
     def _news(self, seen: Seen) -> Line:
         """What is new since the user last looked."""
         site, before = self.foundry.site, self.foundry.looking.before
+        if self.foundry.travel.moment is not None:
+            return [("This is the past; what is new is told of now.", "dim")]
         if site.mode == "saved":
             return [("A saved estate: nothing changes in it.", "dim")]
         if before is None:
@@ -177,11 +210,22 @@ class Overview(OnRun):
         )
 
     def title_of(self, table: GridTable[object]) -> str:
+        if table.id == "idle":
+            return f"Idle but allocated{self._measured()}"
         return "Longest waits" if table.id == "waits" else super().title_of(table)
+
+    def _measured(self) -> str:
+        """How many of the GPUs that are held were measured, where these are not all."""
+        if (seen := self.foundry.seen) is None:
+            return ""
+        held = [g for g in seen.snapshot.gpus if g.milli_allocated]
+        count = sum(g.util_pct is not None for g in held)
+        return "" if count == len(held) else f" · {count} of {len(held)} measured"
 
     def empty(self, table: GridTable[object], seen: Seen) -> tuple[str, ...]:
         if table.id == "waits" and not table.total and seen.snapshot.sources:
-            return ("No run waits.",)
+            past = self.foundry.travel.moment is not None
+            return seen.snapshot.partial if past else ("No run waits.",)
         return super().empty(table, seen)
 
     def draw_nothing(self, told: tuple[str, ...]) -> None:
@@ -197,7 +241,7 @@ class Overview(OnRun):
         focused = self.focused
         if isinstance(focused, GridTable):
             row = focused.cursor
-            return row if isinstance(row, Run | Queue) else None
+            return row if isinstance(row, Queue) else next(iter(runs_of(row, seen)), None)
         cell = self.map.cursor
         if cell is None:
             return None
@@ -223,10 +267,7 @@ class Overview(OnRun):
         if isinstance(subject, Run):
             return [(" ", ""), *one_line(subject, seen.now, width - 1)]
         if isinstance(subject, Queue):
-            if words := share_sentence(subject, seen.snapshot.queues):
-                return [(f" {words}", "")]
-            told = " · ".join(f"{name} {value}" for name, value in _queue_facts(subject))
-            return [(f" {subject.name}: ", "strong"), (told, "")]
+            return queue_line(subject, seen.snapshot.queues)
         return [(f" {len(subject)} nodes: enter lists them", "dim")] if subject else []
 
     def _detail(
@@ -234,28 +275,16 @@ class Overview(OnRun):
     ) -> list[Line]:
         snapshot = seen.snapshot
         if isinstance(subject, Node):
-            here = gpus_of(subject, seen)
-            return [
-                *node_lines(subject, here, snapshot.runs, seen.now, width),
-                [],
-                *_runs_on(subject, snapshot.runs, seen, width),
-            ]
+            runs = snapshot.runs
+            lines = node_lines(subject, gpus_of(subject, seen), runs, seen.now, width)
+            return [*lines, [], *runs_on(subject, runs, seen.now, width)]
         if isinstance(subject, Run):
             return run_lines(subject, snapshot.gpus, snapshot.runs, seen.now, width)
         if isinstance(subject, Queue):
-            lines: list[Line] = [
-                [(f" {subject.name}", "title")],
-                *pairs(_queue_facts(subject), width),
-            ]
             ascii_only = self.foundry.ascii_only
-            if share := share_panel(subject, snapshot.queues, width, ascii_only=ascii_only):
-                lines += [[], *share]
-            of = [
-                r for r in snapshot.runs if r.source == subject.source and subject.name in r.queues
-            ]
-            waiting = waits(of, seen.now)[:20]
-            lines += [[], [(" Its longest waits" if waiting else " No run waits in it", "strong")]]
-            return lines + [[(" ", ""), *one_line(run, seen.now, width - 1)] for _, run in waiting]
+            return queue_lines(
+                subject, snapshot.queues, snapshot.runs, seen.now, width, ascii_only=ascii_only
+            )
         words = f"{len(subject)} nodes" if subject else "Nothing is under the cursor"
         return [[(f" {words}", "title")]]
 
@@ -294,9 +323,9 @@ class Overview(OnRun):
             super().do_back()
 
     def run_here(self) -> Run | None:
-        if isinstance(self.focused, GridTable) and isinstance(self.focused.cursor, Run):
-            return self.focused.cursor
         seen = self.foundry.seen
+        if isinstance(self.focused, GridTable) and (on := runs_of(self.focused.cursor, seen)):
+            return on[0]
         mine = None if seen is None else longest_waiting(seen.runs, self.foundry.site.me, seen.now)
         if mine is None:
             self.say("no run of yours waits", "warn")
@@ -304,44 +333,10 @@ class Overview(OnRun):
 
     def selected_runs(self) -> tuple[Run, ...]:
         focused = self.focused
-        if isinstance(focused, GridTable) and focused.id == "waits":
+        if isinstance(focused, GridTable) and focused.id in ("waits", "idle"):
             return super().selected_runs()
         return ()
 
     def do_why(self) -> None:
         if (run := self.run_here()) is not None:
             self.foundry.enter(WhyPage(run))
-
-
-def _queue_facts(queue: Queue) -> list[tuple[str, str]]:
-    """What is known of a queue, each with its name."""
-    facts = [
-        ("kind", queue.kind),
-        ("state", queue.state),
-        ("running", units.number(queue.running)),
-        ("waiting", units.number(queue.waiting)),
-        ("allocated", f"{units.gpus(queue.allocated_gpu_milli)} GPUs"),
-        ("quota", _gpus(queue.quota_gpu_milli)),
-        ("limit", _gpus(queue.limit_gpu_milli)),
-        ("fair share", _gpus(queue.fair_share_gpu_milli)),
-        ("asked for", _gpus(queue.requested_gpu_milli)),
-        ("time limit", units.duration(queue.time_limit_s) if queue.time_limit_s else ""),
-        ("source", queue.source),
-    ]
-    return [(name, value) for name, value in facts if value]
-
-
-def _gpus(milli: int | None) -> str:
-    return "" if milli is None else f"{units.gpus(milli)} GPUs"
-
-
-def _runs_on(node: Node, runs: tuple[Run, ...], seen: Seen, width: int) -> list[Line]:
-    on = [
-        run
-        for run in runs
-        if run.source == node.source
-        and run.state is not RunState.PENDING
-        and any(p.node == node.name for p in run.placement)
-    ]
-    head: list[Line] = [[(f" Runs on it: {len(on)}", "strong")]]
-    return head + [[(" ", ""), *one_line(run, seen.now, width - 1)] for run in on]

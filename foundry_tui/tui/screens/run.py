@@ -27,6 +27,9 @@ from foundry_tui.tui.widgets.lines import Lines
 FOLLOW_S = 10.0
 """The output of a run that is shown is read again after so many seconds."""
 
+GONE = "gone from the job list: as it was last seen"
+"""What is said of a run that is in no list any more."""
+
 TAIL_LINES = 200
 
 
@@ -138,7 +141,8 @@ class RunPlace(OnRun):
                 why.set_class(current is why, "current")
             self.focus_body()
         held = () if run is None else held_gpus(run, seen.snapshot.gpus)
-        self.query_one("#main", GridTable).show(held, seen.now, gpu_rows(seen.runs))
+        model = gpu_rows(seen.runs, seen.now, self.foundry.site.idle_after_s)
+        self.query_one("#main", GridTable).show(held, seen.now, model)
         if run is not None and run.state is not self._asked_in:
             # Anew in every state: what a run wrote and logged last comes after the last look at it.
             self._asked_in = run.state
@@ -183,7 +187,9 @@ class RunPlace(OnRun):
         told = facts(run, seen.now)
         lines = self._in_columns(told, width) if width >= 76 else pairs(told, width)
         if all(r.id != run.id for r in seen.runs):
-            lines.insert(0, [(" gone from the job list: as it was last seen", "warn")])
+            past = self.foundry.travel.moment is not None
+            why = "held no GPU at that moment: as it stands now" if past else GONE
+            lines.insert(0, [(f" {why}", "warn")])
         looked = self._inspection
         if looked is None:
             return lines

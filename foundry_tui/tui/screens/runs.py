@@ -12,6 +12,9 @@ from foundry_tui.tui.screens.onrun import OnRun
 from foundry_tui.tui.screens.panel import Panel
 from foundry_tui.tui.widgets.lines import Lines
 
+MOST_COMPARED = 50
+"""Runs side by side that still tell something."""
+
 
 class Runs(OnRun):
     """Every run that is known; `where` and `name` are those of a drill-down."""
@@ -37,6 +40,16 @@ class Runs(OnRun):
         with Horizontal():
             yield self.panel_of(RUN_ROWS)
             yield Panel(Lines(id="detail"), id="side")
+
+    def do_diff(self) -> None:
+        """The records of the marked runs side by side."""
+        runs = self.table.marked
+        if not 2 <= len(runs) <= MOST_COMPARED:
+            self.say(f"mark 2 to {MOST_COMPARED} runs that have a record", "warn")
+            return
+        from foundry_tui.tui.screens.compare import Compare
+
+        self.foundry.enter(Compare.of_references([run.id for run in runs]))
 
     def fill(self, seen: Seen) -> None:
         self.table.show(live_first(seen.runs), seen.now)

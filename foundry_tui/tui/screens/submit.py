@@ -195,7 +195,7 @@ class Submit(EstatePlace):
         act = self._found.preview.act
         shown = sending_lines(self._found.preview, self._found.notes, width)
         if isinstance(act, SubmitAct):
-            shown += script_lines(act.script, act.script_name)
+            shown += script_lines(act.script, act.script_name, drafts.own_lines())
         lines.put([*self._estimate_lines(width), *shown])
 
     def _estimate_lines(self, width: int) -> list[Line]:

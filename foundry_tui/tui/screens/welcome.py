@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from foundry_tui.actions.onscreen import key_text
+from foundry_tui.estate.text import safe
 from foundry_tui.presenters.page import wrap
 from foundry_tui.tui.bars import Part
 from foundry_tui.tui.screens.doctor import Checked, Doctor
@@ -31,6 +32,12 @@ class Welcome(Doctor):
                 "made up from end to end: nothing you do there touches a real machine."
             )
             go_on = f"{key['tour']} a tour in five keys   "
+        elif not site.schedulers:
+            what = "what its GPUs do"
+            if site.tracker is not None:
+                what += f", and the tracked runs of {safe(site.tracker.url)}"
+            told = f"No scheduler was found on this host. Behind this page is {what}."
+            go_on = ""
         else:
             told = f"Found: {', '.join(site.schedulers)}. Behind this page is what they tell."
             go_on = ""

@@ -121,9 +121,16 @@ class Send(Bar, can_focus=True):
     class Pressed(Message):
         """Enter on it."""
 
+    def __init__(
+        self, words: str = "send …", told: str = "enter shows the command and asks", *, id: str
+    ) -> None:
+        super().__init__(id=id)
+        self._told = (words, told)
+
     def on_mount(self) -> None:
         """Say what it does."""
-        self.put([("send …", "strong"), ("  enter shows the command and asks", "dim")])
+        words, told = self._told
+        self.put([(words, "strong"), (f"  {told}", "dim")])
 
     def on_key(self, event: events.Key) -> None:
         """Enter; the other keys are those of the place."""

@@ -18,6 +18,7 @@ from foundry_tui.estate.gpu import Gpu
 from foundry_tui.estate.node import Node
 from foundry_tui.estate.run import Run
 from foundry_tui.presenters.heatmap import Cell, GpuMap, gpu_map
+from foundry_tui.presenters.waste import IDLE_AFTER_S
 from foundry_tui.tui.tones import tone_style
 from foundry_tui.tui.widgets.lines import Lines, Parts
 
@@ -81,6 +82,7 @@ class HeatMap(Lines, inherit_bindings=False):
         super().__init__(id=id, classes=classes)
         self.map: GpuMap | None = None
         self._nouns: tuple[Sequence[Node], Sequence[Gpu], Sequence[Run], datetime] | None = None
+        self._idle_after_s = IDLE_AFTER_S
         self._at = 0
         self._key = ""
         self._told = ""
@@ -88,10 +90,16 @@ class HeatMap(Lines, inherit_bindings=False):
     # -- what is shown
 
     def show(
-        self, nodes: Sequence[Node], gpus: Sequence[Gpu], runs: Sequence[Run], now: datetime
+        self,
+        nodes: Sequence[Node],
+        gpus: Sequence[Gpu],
+        runs: Sequence[Run],
+        now: datetime,
+        idle_after_s: float = IDLE_AFTER_S,
     ) -> None:
         """Draw a reading; the cursor stays on its node."""
         self._nouns = (nodes, gpus, runs, now)
+        self._idle_after_s = idle_after_s
         self._draw()
 
     @property
@@ -179,7 +187,15 @@ class HeatMap(Lines, inherit_bindings=False):
         if self._nouns is None or width < 1 or height < 1:
             return
         nodes, gpus, runs, now = self._nouns
-        drawn = gpu_map(nodes, gpus, runs, now=now, width=width, height=max(1, height - 1))
+        drawn = gpu_map(
+            nodes,
+            gpus,
+            runs,
+            now=now,
+            width=width,
+            height=max(1, height - 1),
+            idle_after_s=self._idle_after_s,
+        )
         before = self.cursor
         self.map = drawn
         self._at = self._found(drawn.cells)

@@ -4,11 +4,14 @@ No package has a kube-apiserver, so it is built. Measured on 2 cores with empty 
 wall in all, kube-apiserver with 1.8 GB the largest; 600 MB of programs, and about 5 GB of Go's own
 caches. KAI is v0.12.0 under its old module path: the proxy serves no newer one.
 
+Of Kubeflow's training operator the kind PyTorchJob alone is taken, from its module by version.
+
 `python -m tests.lab.kube.build` builds and tells how long each took.
 """
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -52,6 +55,11 @@ _CRDS = (
     "scheduling.run.ai_bindrequests",
     "kai.scheduler_topologies",
 )
+OPERATOR = "github.com/kubeflow/training-operator"
+OPERATOR_VERSION = "v1.9.3"
+_PYTORCHJOBS = "manifests/base/crds/kubeflow.org_pytorchjobs.yaml"
+"""The definition of PyTorchJob in the operator's module."""
+
 _VERSION = "k8s.io/component-base/version"
 _LINK = (
     f"-s -w -X {_VERSION}.gitVersion=v{KUBERNETES_VERSION}"
@@ -72,20 +80,29 @@ def kwok() -> Path:
     return _kept("kwok", KWOK)
 
 
-def _kept(name: str, module: Path) -> Path:
+def pytorchjobs() -> Path:
+    """Where the definition of PyTorchJob is, or would be."""
+    return _cache() / f"training-operator-{OPERATOR_VERSION}" / "pytorchjobs.yaml"
+
+
+def _cache() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
+    return (Path(cache) if cache.startswith("/") else Path.home() / ".cache") / "foundry-lab"
+
+
+def _kept(name: str, module: Path) -> Path:
     made_from = (module / "go.mod").read_bytes() + (module / "go.sum").read_bytes()
     digest = hashlib.sha256(made_from + _LINK.encode()).hexdigest()[:12]
-    return base / "foundry-lab" / f"{name}-{digest}"
+    return _cache() / f"{name}-{digest}"
 
 
 def missing() -> str | None:
     """Why there is no Kubernetes; None when there is. Built here where `FOUNDRY_REQUIRE` says."""
-    if (folder() / COMPLETE).exists():
+    if (folder() / COMPLETE).exists() and pytorchjobs().exists():
         return None
     if not required() & {"kubernetes", "kai"}:
-        return f"{folder()} is not built; `python -m tests.lab.kube.build` builds it"
+        lacks = folder() if not (folder() / COMPLETE).exists() else pytorchjobs()
+        return f"{lacks} is not there; `python -m tests.lab.kube.build` makes it"
     try:
         build()
     except (OSError, subprocess.SubprocessError) as error:
@@ -105,17 +122,31 @@ def build() -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     with (place.parent / f"{place.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (place / COMPLETE).exists():
-            return
-        shutil.rmtree(place, ignore_errors=True)
-        (place / "crds").mkdir(parents=True)
-        for program, package in _PROGRAMS.items():
-            _build(TOOLS, place / program, package)
-        kai = Path(_go(TOOLS, "list", "-m", "-f", "{{.Dir}}", _KAI).decode().strip())
-        for name in _CRDS:
-            file = kai / "deployments/kai-scheduler/crds" / f"{name}.yaml"
-            (place / "crds" / file.name).write_bytes(file.read_bytes())
-        (place / COMPLETE).touch()
+        if not (place / COMPLETE).exists():
+            _build_all(place)
+        if not pytorchjobs().exists():
+            _take_pytorchjobs(pytorchjobs())
+
+
+def _build_all(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    (place / "crds").mkdir(parents=True)
+    for program, package in _PROGRAMS.items():
+        _build(TOOLS, place / program, package)
+    kai = Path(_go(TOOLS, "list", "-m", "-f", "{{.Dir}}", _KAI).decode().strip())
+    for name in _CRDS:
+        file = kai / "deployments/kai-scheduler/crds" / f"{name}.yaml"
+        (place / "crds" / file.name).write_bytes(file.read_bytes())
+    (place / COMPLETE).touch()
+
+
+def _take_pytorchjobs(target: Path) -> None:
+    """Out of the operator's module, whose checksum Go checks."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    told = json.loads(_go(TOOLS, "mod", "download", "-json", f"{OPERATOR}@{OPERATOR_VERSION}"))
+    part = target.with_suffix(".part")
+    part.write_bytes((Path(told["Dir"]) / _PYTORCHJOBS).read_bytes())
+    part.rename(target)
 
 
 def build_kwok() -> Path:

@@ -20,7 +20,7 @@ from tests.lab.daemons import (
     end_stale_labs,
     until,
 )
-from tests.lab.kube import build, certs, objects, operator, options
+from tests.lab.kube import build, certs, objects, options
 from tests.lab.kube.api import Api, ApiError
 from tests.lab.kube.kubelet import Kubelet
 from tests.lab.kube.operator import Operator
@@ -295,11 +295,10 @@ class KubeLab:
             hand.start()
 
     def _add_kinds(self) -> None:
-        """KAI's own kinds, and all that stands in the cluster from the start."""
+        """The kinds of KAI and the training operator, and what stands there from the start."""
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        for file in sorted((build.folder() / "crds").glob("*.yaml")):
+        for file in (*sorted((build.folder() / "crds").glob("*.yaml")), build.pytorchjobs()):
             self.api.create(path, yaml.load(file.read_bytes(), yaml.CSafeLoader))
-        self.api.create(path, operator.crd())
         until(self._kinds_served, 30, "KAI's kinds to be served")
         for path, body in objects.everything():
             self.api.ensure(path, body)

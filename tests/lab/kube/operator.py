@@ -1,6 +1,7 @@
 """A small stand-in for the training operator: PyTorchJobs get their pods, and lose them again.
 
-KAI makes one gang of a PyTorchJob's pods; the operator itself is no part of what is tested.
+KAI makes one gang of a PyTorchJob's pods; the operator itself is no part of what is tested. The
+pods get the variables that the real one (1.9) sets, which is how their processes find each other.
 """
 
 import contextlib
@@ -13,30 +14,7 @@ from tests.lab.kube.api import Api, ApiError
 
 PATH = "/apis/kubeflow.org/v1/pytorchjobs"
 GROUP = "kubeflow.org/v1"
-
-
-def crd() -> Any:
-    """The kind PyTorchJob without a schema of its own."""
-    names = {"kind": "PyTorchJob", "plural": "pytorchjobs", "singular": "pytorchjob"}
-    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {
-        "name": "v1",
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": anything},
-        "subresources": {"status": {}},
-    }
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "pytorchjobs.kubeflow.org"},
-        "spec": {
-            "group": "kubeflow.org",
-            "names": names,
-            "scope": "Namespaced",
-            "versions": [version],
-        },
-    }
+PORT = "23456"
 
 
 class Operator:
@@ -77,7 +55,7 @@ class Operator:
             for number in range(replica.get("replicas", 1)):
                 name = f"{meta['name']}-{role.lower()}-{number}"
                 if name not in there:
-                    self.api.ensure(pods, _pod(job, name, role, replica["template"]))
+                    self.api.ensure(pods, _pod(job, name, role, number))
         phases = {pod["status"].get("phase") for pod in there.values()}
         if there and phases <= {"Succeeded", "Failed"}:
             kind = "Failed" if "Failed" in phases else "Succeeded"
@@ -85,7 +63,9 @@ class Operator:
             self.api.patch(path, {"status": {"conditions": [{"type": kind, "status": "True"}]}})
 
 
-def _pod(job: Any, name: str, role: str, template: Any) -> Any:
+def _pod(job: Any, name: str, role: str, number: int) -> Any:
+    replica = job["spec"]["pytorchReplicaSpecs"][role]
+    template = replica["template"]
     given = template.get("metadata", {})
     labels = {
         **given.get("labels", {}),
@@ -100,6 +80,12 @@ def _pod(job: Any, name: str, role: str, template: Any) -> Any:
         "controller": True,
         "blockOwnerDeletion": True,
     }
+    told = [{"name": key, "value": value} for key, value in _variables(job, role, number).items()]
+    containers = [
+        {**container, "env": [*container.get("env", ()), *told]}
+        for container in template["spec"]["containers"]
+    ]
+    restart = replica.get("restartPolicy", "OnFailure")
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -109,5 +95,33 @@ def _pod(job: Any, name: str, role: str, template: Any) -> Any:
             "annotations": given.get("annotations", {}),
             "ownerReferences": [owner],
         },
-        "spec": template["spec"],
+        "spec": {**template["spec"], "containers": containers, "restartPolicy": restart},
+    }
+
+
+def _variables(job: Any, role: str, number: int) -> dict[str, str]:
+    """What the operator tells a pod of the others; ranks and sizes count pods."""
+    name, spec = job["metadata"]["name"], job["spec"]
+    replicas = spec["pytorchReplicaSpecs"]
+    pods = str(sum(replica.get("replicas", 1) for replica in replicas.values()))
+    told = {"PYTHONUNBUFFERED": "1"}
+    if "Master" in replicas:
+        rank = str(number + 1 if role == "Worker" else number)
+        told |= {
+            "MASTER_PORT": PORT,
+            "PET_MASTER_PORT": PORT,
+            "MASTER_ADDR": f"{name}-master-0",
+            "PET_MASTER_ADDR": f"{name}-master-0",
+            "WORLD_SIZE": pods,
+            "RANK": rank,
+            "PET_NODE_RANK": rank,
+        }
+    told["PET_NPROC_PER_NODE"] = spec.get("nprocPerNode", "auto")
+    if (elastic := spec.get("elasticPolicy")) is None:
+        return {**told, "PET_NNODES": pods}
+    return {
+        **told,
+        "PET_RDZV_ENDPOINT": f"{name}-worker-0:{PORT}",
+        "PET_RDZV_BACKEND": elastic.get("rdzvBackend", "c10d"),
+        "PET_NNODES": f"{elastic['minReplicas']}:{elastic['maxReplicas']}",
     }

@@ -14,7 +14,9 @@ a burst it falls behind the simulation by those, run after run; a new burst begi
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,10 @@ from tests.lab.slurm import SlurmLab
 
 RUNS = 200
 BURST = 50
+SWIFT_S = 4.0
+"""Seconds in which a burst is submitted on a machine with nothing else to do, and twice that."""
+TRIES = 8
+NO_OUTPUT = "--output=/dev/null"
 NODES = tuple(NodeSpec(f"h0{i}", 8, "h100", 32_000, 256_000) for i in range(1, 5))
 COLUMNS = COMMAND.split()[-1]
 
@@ -59,17 +65,31 @@ def test_runs_start_as_they_did_in_slurm(lab: SlurmLab, tmp_path: Path) -> None:
 
 
 def submit_all(lab: SlurmLab) -> list[str]:
-    """The ids of the runs, when the last of them has ended."""
+    """The ids of the runs, when the last of them has ended.
+
+    On a busy machine all of them are longer, so that a burst still comes faster than it is done.
+    """
     draw = random.Random(7)
+    times = math.ceil(BURST * submit_s(lab) / SWIFT_S)
     jobs = []
     for run in range(RUNS):
         if run % BURST == 0:
-            until(lambda: "PENDING" not in states(lab), 60, "the burst before to have started")
-        gpus, seconds = 1 + int(2 * draw.random()), 1 + int(3 * draw.random())
-        options = ("--partition=h100", f"--gres=gpu:{gpus}", "--time=1", "--output=/dev/null")
+            until(lambda: "PENDING" not in states(lab), 60 * times, "the burst before to start")
+        gpus, seconds = 1 + int(2 * draw.random()), times * (1 + int(3 * draw.random()))
+        options = ("--partition=h100", f"--gres=gpu:{gpus}", f"--time={times}", NO_OUTPUT)
         jobs.append(lab.submit(*options, script=b"#!/bin/sh\nexec sleep %d\n" % seconds))
-    until(lambda: not states(lab), 60, "all runs to have ended", 0.2)
+    until(lambda: not states(lab), 60 * times, "all runs to have ended", 0.2)
     return jobs
+
+
+def submit_s(lab: SlurmLab) -> float:
+    """How long a submit takes now."""
+    begun = time.monotonic()
+    tries = [lab.submit("--partition=h100", "--hold", NO_OUTPUT) for _ in range(TRIES)]
+    took_s = (time.monotonic() - begun) / TRIES
+    lab.run(["scancel", *tries])
+    until(lambda: not states(lab), 30, "the tries to be gone")
+    return took_s
 
 
 def states(lab: SlurmLab) -> set[str]:

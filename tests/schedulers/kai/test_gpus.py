@@ -118,6 +118,20 @@ def test_whole_gpus_are_shown_in_order_and_say_so() -> None:
     assert found.indices == {"uid-first": (0, 1), "uid-second": (2,)}
 
 
+def test_what_stands_on_a_device_by_order_alone_is_called_guessed() -> None:
+    scene = Scene()
+    scene.reservations = [reservation("g", "gpu00", "2"), reservation("m", "gpu00", "GPU-m")]
+    scene.add(shared("a", "gpu00", "0.5", "g"), shared("b", "gpu00", "0.5", "m"))
+    scene.add(pod("whole", "gpu00", gpus=1))
+    seen = {g.runs: (g.index, g.guessed) for g in scene.look().gpus}
+    assert seen == {
+        ("lab/whole",): (0, True),
+        (): (1, False),
+        ("lab/a",): (2, False),
+        ("lab/b",): (3, True),
+    }
+
+
 def test_whole_gpus_stay_where_they_were() -> None:
     scene = Scene()
     scene.add(pod("a", "gpu00", gpus=1), pod("b", "gpu00", gpus=2))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from foundry_tui.config.sources import KubernetesConfig
 from foundry_tui.estate.acts import Submit
 from foundry_tui.process import user_name
-from foundry_tui.schedulers.kai.manifest import Manifest, escaped, make, object_name
+from foundry_tui.schedulers.kai.manifest import Manifest, document, make, object_name
+from foundry_tui.schedulers.kai.pods import escaped
 from foundry_tui.schedulers.options import parse
 
 CONFIG = KubernetesConfig(name="lab")
@@ -142,6 +143,81 @@ def test_a_pytorch_job_has_a_master_among_its_workers() -> None:
     assert list(alone) == ["Master"]
 
 
+def test_secrets_are_references_and_volumes_are_mounted() -> None:
+    manifest = made(
+        *("--env-secret=HF_TOKEN=hf:key", "--existing-pvc=claimname=team,path=/shared"),
+        *("--host-path=path=/mnt,mount=/data", "--large-shm", "--working-dir=/shared/ann"),
+        environment=(("A", "1"),),
+        work_dir="/elsewhere",
+    )
+    (container,) = spec_of(manifest)["containers"]
+    assert container["env"] == [
+        {"name": "A", "value": "1"},
+        {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hf", "key": "key"}}},
+    ]
+    assert container["workingDir"] == "/shared/ann"
+    assert spec_of(manifest)["volumes"] == [
+        {"name": "mount-0", "persistentVolumeClaim": {"claimName": "team"}},
+        {"name": "mount-1", "hostPath": {"path": "/mnt"}},
+        {"name": "shm", "emptyDir": {"medium": "Memory"}},
+    ]
+    assert container["volumeMounts"] == [
+        {"name": "mount-0", "mountPath": "/shared"},
+        {"name": "mount-1", "mountPath": "/data", "readOnly": True},
+        {"name": "shm", "mountPath": "/dev/shm"},
+    ]
+    with pytest.raises(ValueError, match="--env-secret: A has a value"):
+        made("--env-secret=A=s:k", environment=(("A", "1"),))
+
+
+def test_a_deadline_is_the_pods_own_and_nothing_begins_again_after_it() -> None:
+    job = made("--deadline=1h", "--termination-grace-period=120").body["spec"]
+    spec = job["template"]["spec"]
+    assert (spec["activeDeadlineSeconds"], spec["terminationGracePeriodSeconds"]) == (3600, 120)
+    assert job["backoffLimit"] == 0
+    assert "activeDeadlineSeconds" not in job
+    training = made("--deadline=1h", "--kind=PyTorchJob", "--workers=2").body["spec"]
+    for replica in training["pytorchReplicaSpecs"].values():
+        assert replica["template"]["spec"]["activeDeadlineSeconds"] == 3600
+    assert "activeDeadlineSeconds" not in training["runPolicy"]
+
+
+def test_what_fails_begins_again_as_often_as_was_said() -> None:
+    job = made("--backoff-limit=2").body["spec"]
+    assert job["backoffLimit"] == 2
+    assert [rule["action"] for rule in job["podFailurePolicy"]["rules"]] == ["Ignore"]
+    training = made("--backoff-limit=2", "--kind=PyTorchJob").body["spec"]
+    assert training["runPolicy"]["backoffLimit"] == 2
+    master = training["pytorchReplicaSpecs"]["Master"]
+    assert master["restartPolicy"] == master["template"]["spec"]["restartPolicy"] == "OnFailure"
+
+
+def test_an_elastic_training_has_workers_alone() -> None:
+    options = ("--kind=PyTorchJob", "--min-replicas=2", "--max-replicas=8")
+    spec = made(*options, "--workers=4").body["spec"]
+    assert spec["elasticPolicy"] == {"minReplicas": 2, "maxReplicas": 8, "rdzvBackend": "c10d"}
+    assert {k: r["replicas"] for k, r in spec["pytorchReplicaSpecs"].items()} == {"Worker": 4}
+
+
+def test_a_task_that_fails_leaves_the_others_alone() -> None:
+    spec = made("--completions=10", "--parallelism=4").body["spec"]
+    assert (spec["completions"], spec["parallelism"], spec["completionMode"]) == (10, 4, "Indexed")
+    assert spec["podFailurePolicy"]["rules"][-1]["action"] == "FailIndex"
+    assert "backoffLimit" not in spec
+    assert spec["backoffLimitPerIndex"] == 6
+    assert made("--completions=3").body["spec"]["parallelism"] == 3
+
+
+def test_a_manifest_can_be_shown_without_a_cluster() -> None:
+    options = (*ENOUGH, "--workers=2")
+    act = Submit(source="lab", script=b"true", script_name="a.sh", options=options)
+    shown = document(act)
+    assert (shown["kind"], shown["metadata"]["namespace"]) == ("PyTorchJob", "default")
+    assert shown["metadata"]["labels"]["foundry/submit-token"] == "made-when-sent"
+    with pytest.raises(ValueError, match="--image is missing"):
+        document(Submit(source="lab", script=b"true", script_name="a.sh"))
+
+
 def test_a_bare_pod_carries_the_fraction_itself() -> None:
     manifest = made("--kind=Pod", "--gpu-portion-request=0.25")
     assert manifest.path == "/api/v1/namespaces/work/pods"
@@ -189,11 +265,25 @@ def test_the_default_pool_is_the_nodes_without_a_label() -> None:
         ("--name=Ünï", "--name"),
         ("--name=-a", "--name"),
         ("--namespace=../x", "--namespace"),
+        ("--framework=mpi", "--framework: mpi needs the MPI operator"),
     ],
 )
 def test_what_cannot_be_is_refused_by_the_name_of_its_option(option: str, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         made(option)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--kind=Job", "--min-replicas=1", "--max-replicas=2"), "--max-replicas: a Job"),
+        (("--kind=PyTorchJob", "--completions=2"), "--completions: a PyTorchJob"),
+        (("--kind=Pod", "--backoff-limit=2"), "--backoff-limit"),
+    ],
+)
+def test_a_kind_that_cannot_is_told(options: tuple[str, ...], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        made(*options)
 
 
 def test_a_pod_has_no_workers() -> None:

@@ -138,6 +138,7 @@ def test_pods_of_a_job_are_one_run() -> None:
     # The third pod is not made yet and is like the others.
     assert (found.request.gpu_count, found.request.gpu_milli) == (3, 3000)
     assert (words(found)["pods_wanted"], words(found)["pods_running"]) == ("3", "2")
+    assert found.seen_as == ("uid-j-0", "team-a/j-0", "uid-j-1", "team-a/j-1")
 
 
 def test_a_job_whose_object_may_not_be_read_is_still_a_run() -> None:

@@ -189,6 +189,7 @@ def test_a_stopped_time_that_is_not_told_is_noted(fake: FakeRunai, adapter: Runa
         adapter.perform(adapter.preview(act, (run,), "t"), "t")
         fake.advance(60)
         run = run_of(adapter.snapshot(), "stopped-once")
+    fake.fail_next("GET /api/v1/workloads/.*/history", 404)
     window = Window(fake.now() - timedelta(hours=1), fake.now())
     told = adapter.accounting(window)
     assert len(told.records) == 1

@@ -118,7 +118,7 @@ def test_the_request_that_would_be_posted(runai: RunaiManners) -> None:
         "gpuPortionRequest": 0.5,
         "gpuPortionLimit": 0.5,
         "cpuCoreRequest": 4.0,
-        "cpuMemoryRequest": "8192Mi",
+        "cpuMemoryRequest": "8Gi",
     }
     assert body["spec"]["annotations"] == [{"name": "foundry/submit-token", "value": "token-7"}]
 

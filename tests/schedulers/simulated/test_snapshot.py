@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
 from foundry_tui.estate.gpu import Share
 from foundry_tui.estate.merge import merge
 from foundry_tui.estate.node import NodeState
+from foundry_tui.estate.reading import FaultKind
 from foundry_tui.estate.run import RunState
 from foundry_tui.estate.snapshot import decode, encode
 from foundry_tui.schedulers.simulated import build
 from foundry_tui.schedulers.simulated.layout import USER
+from foundry_tui.schedulers.simulated.past import past
 from foundry_tui.schedulers.simulated.runai import RunaiManners
 from foundry_tui.schedulers.simulated.slurm import SlurmManners
 from tests.schedulers.consistency import assert_consistent
@@ -76,7 +79,12 @@ def test_readings_are_there_and_plausible(estate: Estate, clock: Clock) -> None:
             if gpu.node in down:
                 assert (gpu.util_pct, gpu.how) == (None, "the node does not answer")
                 continue
+            if any(fault.kind is FaultKind.LOST for fault in gpu.faults):
+                assert (gpu.util_pct, gpu.power_w, gpu.idle_since) == (None, None, None)
+                continue
             assert gpu.how == "simulated"
+            assert gpu.util_max_pct is not None and gpu.util_pct is not None
+            assert gpu.util_pct <= gpu.util_max_pct <= 100
             assert gpu.util_pct is not None and 0 <= gpu.util_pct <= 100
             assert gpu.mem_used_bytes is not None and gpu.mem_total_bytes is not None
             assert 0 < gpu.mem_used_bytes <= gpu.mem_total_bytes
@@ -87,6 +95,51 @@ def test_readings_are_there_and_plausible(estate: Estate, clock: Clock) -> None:
     before = [g.util_pct for g in estate[0].snapshot().gpus]
     clock.pass_simulated(61)
     assert before != [g.util_pct for g in estate[0].snapshot().gpus]
+
+
+def test_one_gpu_is_lost_and_one_ails(slurm: SlurmManners, clock: Clock) -> None:
+    def faulty() -> dict[str, tuple[str, bool]]:
+        return {
+            f"{gpu.node}:{gpu.index}": (gpu.faults[0].kind, gpu.faults[0].grave)
+            for gpu in slurm.snapshot().gpus
+            if gpu.faults
+        }
+
+    found = {"h03:5": ("row_remap", False), "a04:6": ("lost", True)}
+    assert faulty() == found
+    clock.pass_simulated(600)
+    assert faulty() == found
+
+
+def test_the_past_is_how_it_was(clock: Clock) -> None:
+    sources = build(None, clock)
+    seen = [tuple(source.snapshot() for source in sources)]
+    for _ in range(2):
+        clock.pass_simulated(300)
+        seen.append(tuple(source.snapshot() for source in sources))
+    now = sources[0].now()
+    then = {one.generated_at: one for one in past(sources, now - timedelta(minutes=10), now)}
+    assert sorted(then) == [now - timedelta(minutes=n) for n in range(9, 0, -1)]
+    middle = then[now - timedelta(minutes=5)]
+    runs = [run.id for part in seen[1] for run in part.runs]
+    assert {g.util_pct for part in seen[1] for g in part.gpus} == {g.util_pct for g in middle.gpus}
+    assert [n.name for part in seen[1] for n in part.nodes] == [n.name for n in middle.nodes]
+    assert {t.run for g in middle.gpus for t in g.tenants or ()} <= set(runs)
+    before_the_start = past(sources, now - timedelta(hours=2), now - timedelta(hours=1))
+    assert len(next(before_the_start).runs) > 10
+    after = tuple(source.snapshot() for source in sources)
+    assert after == seen[2], "looking back changes nothing"
+
+
+def test_in_the_past_who_held_a_gpu_is_known_from_the_first_minute_on(clock: Clock) -> None:
+    now = clock.now
+    taken = 0
+    for then in past(build(None, clock), now - timedelta(hours=2), now):
+        started = {run.id for run in then.runs if run.started_at is not None}
+        held = {run for gpu in then.gpus for run in gpu.runs}
+        assert held <= started, then.generated_at
+        taken = max(taken, len(held))
+    assert taken > 10
 
 
 def test_a_run_is_as_busy_as_its_gpus(slurm: SlurmManners) -> None:

@@ -263,3 +263,26 @@ def test_a_queue_that_shares_by_quota_says_in_a_sentence_what_it_holds() -> None
     shared = replace(ESTATE, queues=queues)
     on(saved(shared), test)
     on(saved(shared), test, size=(200, 50))
+
+
+def test_a_run_that_lets_gpus_lie_idle_is_opened_and_acted_on_like_any() -> None:
+    runs = [a_run(n) for n in range(3)]
+    busy = an_estate(runs)
+    lazy = next(gpu for gpu in busy.gpus if gpu.runs)
+    since = NOW - timedelta(hours=5)
+    idle = replace(lazy, util_pct=0.0, idle_since=since)
+    estate = replace(busy, gpus=tuple(idle if g is lazy else g for g in busy.gpus))
+
+    async def test(app: Foundry, pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "Idle but allocated" in screen(app))
+        app.screen.query_one("#idle").focus()
+        await pilot.pause()
+        place = app.place
+        assert isinstance(place, Overview) and app.seen is not None
+        assert [run.id for run in place.selected_runs()] == list(lazy.runs)
+        assert "Nothing is under the cursor" not in screen(app)
+        await pilot.press("enter")
+        native = lazy.runs[0].partition("/")[2]
+        await until(pilot, lambda: app.crumbs() == ["Overview", native])
+
+    on(saved(estate), test, size=(200, 50))

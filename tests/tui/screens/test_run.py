@@ -11,9 +11,10 @@ from textual.pilot import Pilot
 from foundry_tui.actions.site import Site
 from foundry_tui.estate.run import Placement
 from foundry_tui.estate.text import safe
+from foundry_tui.estate.tracked import Point
 from foundry_tui.schedulers.ports import Log, Unavailable
 from foundry_tui.tracking.memory import MemoryTracker
-from foundry_tui.tracking.ports import Point, TrackerDown
+from foundry_tui.tracking.ports import TrackerDown
 from foundry_tui.tui.app import Foundry
 from tests.tui.estates import (
     NOW,
@@ -37,7 +38,8 @@ def linked(*values: float, metric: str = "loss") -> tuple[Site, MemoryTracker]:
     tracker = MemoryTracker("mlflow", TRACKER)
     record = tracker.create("demo", name="train-1", tags={}, started_at=NOW)
     points = [Point(step, NOW, value) for step, value in enumerate(values)]
-    tracker.log(record.run_id, params={"lr": "0.1"}, metrics={metric: points, "acc": points[:1]})
+    logged = {metric: points, "acc": points[:1]}
+    tracker.trained(record.run_id, params={"lr": "0.1"}, metrics=logged)
     stub = Stub(an_estate([a_run(1, mlflow_run_id=record.run_id)]))
     site = live(stub)
     site._tracker = tracker

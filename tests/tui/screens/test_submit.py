@@ -18,9 +18,10 @@ from foundry_tui.actions.errors import SourceMissing
 from foundry_tui.actions.site import Options, Site, utc_now
 from foundry_tui.config.model import Config, Screens
 from foundry_tui.estate.run import Run
+from foundry_tui.estate.tracked import TrackedRun
 from foundry_tui.process import user_name
 from foundry_tui.schedulers.simulated import build
-from foundry_tui.tracking.ports import TrackedRun, TrackerDown
+from foundry_tui.tracking.ports import TrackerDown
 from foundry_tui.tui import confirm
 from foundry_tui.tui.app import Foundry
 from foundry_tui.tui.confirm import Confirm
@@ -84,7 +85,7 @@ async def ready(app: Foundry, pilot: Pilot[int], options: str = "") -> None:
     await pilot.press("enter")
     await typed(pilot, options)
     await pilot.press("enter", "enter")
-    await until(pilot, lambda: "sbatch --parsable" in screen(app))
+    await until(pilot, lambda: "--parsable" in screen(app))
 
 
 async def agreed(app: Foundry, pilot: Pilot[int]) -> None:
@@ -127,7 +128,7 @@ def test_a_script_is_submitted_and_its_run_opened(home: Path) -> None:
         await until(pilot, lambda: "hello" in screen(app))
         assert [type(s).__name__ for s in app.screen_stack][-2:] == ["Overview", "RunPlace"]
         await pilot.press("L")
-        await until(pilot, lambda: "sbatch --parsable" in screen(app))
+        await until(pilot, lambda: "--parsable" in screen(app))
         assert "1 sent" in screen(app)
         assert "= done, after" in screen(app) or "= accepted, after" in screen(app)
 
@@ -161,6 +162,27 @@ def test_a_job_spec_is_rendered_as_it_is_typed_and_submitted(home: Path) -> None
         await submitted(app, pilot)
         (new,) = runs(site) - before
         assert said(app) == f"submitted {new}"
+
+    on(site, test, size=(80, 30))
+
+
+def test_what_fails_in_the_preflight_is_said_and_nothing_is_sent(home: Path) -> None:
+    (home / "job.yaml").write_text(
+        "name: hello\ncommand: sleep 600\nqueue: short\npreflight: [[sh, -c, echo dirty; exit 3]]\n"
+    )
+    site = at_once()
+    before = runs(site)
+
+    async def test(app: Foundry, pilot: Pilot[int]) -> None:
+        await opened(app, pilot)
+        await typed(pilot, "job.yaml")
+        await until(pilot, lambda: "--job-name=hello" in screen(app))
+        await pilot.press("enter", "enter", "enter")
+        await agreed(app, pilot)
+        await until(pilot, lambda: "nothing was sent" in said(app))
+        assert "exit code 3; its last lines: dirty" in said(app)
+        assert isinstance(app.place, Submit), "the form stays, to be mended"
+        assert runs(site) == before
 
     on(site, test)
 

@@ -1,0 +1,1 @@
+"""Tracked runs: finding them at any scale, comparing them, and writing about them."""

@@ -1,0 +1,1 @@
+"""Making reports: what is asked, what it is made from, and the file that comes of it."""

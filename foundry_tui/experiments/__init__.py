@@ -1,0 +1,1 @@
+"""Tracked runs side by side: what differs, what is best, what it cost. Pure."""

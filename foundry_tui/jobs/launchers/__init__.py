@@ -1,0 +1,1 @@
+"""How the processes of a distributed run are started, and how they find each other. Pure."""

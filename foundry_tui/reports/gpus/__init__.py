@@ -1,0 +1,1 @@
+"""The reports of GPUs: their health, and what they were there for."""

@@ -1,0 +1,1 @@
+"""The report jobs: one row per try, sorted on disk."""

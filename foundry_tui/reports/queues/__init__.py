@@ -1,0 +1,1 @@
+"""The report of queues: quota, use, demand and advice."""

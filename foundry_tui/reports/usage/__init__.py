@@ -1,0 +1,1 @@
+"""The reports of usage: sums by account and by user, with cost."""

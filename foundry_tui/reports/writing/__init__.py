@@ -1,0 +1,1 @@
+"""Rows become files: written whole, vouched for, and without names where asked."""

@@ -1,0 +1,1 @@
+"""What slurmdbd knows: tries in parts, what they held, accounts, Slurm's own sums."""

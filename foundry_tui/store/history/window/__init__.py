@@ -1,0 +1,1 @@
+"""A whole window of the history at once, in columns: what reports read."""

@@ -1,0 +1,1 @@
+"""Which reading counts, and which GPU and run it belongs to. Pure."""

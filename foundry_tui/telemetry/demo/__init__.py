@@ -1,0 +1,1 @@
+"""Simulated nodes on loopback that answer as agents do."""

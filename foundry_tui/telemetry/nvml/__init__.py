@@ -1,0 +1,1 @@
+"""The GPUs of this host, read by a child process."""

@@ -1,0 +1,1 @@
+"""A Prometheus or VictoriaMetrics server that has the readings of all nodes."""

@@ -1,0 +1,1 @@
+"""Job specs in containers: on KAI and on Run:ai."""

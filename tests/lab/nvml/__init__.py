@@ -1,0 +1,1 @@
+"""The NVIDIA driver of the lab: a stand-in for its library in C, and hosts that have it."""
