@@ -20,6 +20,7 @@ from foundry_tui.estate.acts import (
     Change,
     ChangeNode,
     ChangeQueue,
+    MoveNode,
     Preview,
     Receipt,
     ReceiptStatus,
@@ -67,7 +68,7 @@ def preview(actor: SchedulerActor, act: Act, runs: tuple[Run, ...], token: str) 
     refusal = actor.supports(type(act))
     if refusal is not None:
         raise ChangeError(f"{kind(act)} on {actor.name}: {refusal}")
-    if not isinstance(act, Submit | ChangeNode | ChangeQueue) and not act.runs:
+    if not isinstance(act, Submit | ChangeNode | MoveNode | ChangeQueue) and not act.runs:
         raise ChangeError(f"{kind(act)}: no run was named")
     return actor.preview(act, runs, token)
 

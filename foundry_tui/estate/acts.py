@@ -61,10 +61,14 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requeue:
-    """Stop running runs and put them back into the queue. Cannot be undone."""
+    """Stop running runs and put them back into the queue. Cannot be undone.
+
+    With `hold` they come back held, so that they can be changed before they start again.
+    """
 
     source: str
     runs: tuple[str, ...]
+    hold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +100,22 @@ class ChangeRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resubmit:
+    """End waiting runs and put each back as a new run that asks for something else.
+
+    For what no scheduler changes on a run that waits, such as a whole GPU into a fraction. The new
+    run is made first and the old one ended when it is there; it begins to wait anew. `fields` are
+    those of `ChangeRun`. Cannot be undone: the inverse is a second `Resubmit`, of the new run.
+    """
+
+    source: str
+    runs: tuple[str, ...]
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeNode:
-    """Drain or resume nodes."""
+    """Drain or resume nodes. `state` is `drain`, which needs a reason, or `resume`."""
 
     source: str
     nodes: tuple[str, ...]
@@ -106,16 +124,26 @@ class ChangeNode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MoveNode:
+    """Give nodes to another node pool; None takes them out of every pool."""
+
+    source: str
+    nodes: tuple[str, ...]
+    pool: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeQueue:
-    """Change fields of a queue."""
+    """Change fields of a queue: state and limits of a partition, quota and weight of a project."""
 
     source: str
     queue: str
     fields: tuple[tuple[str, str], ...]
 
 
-RunAct = Cancel | Hold | Release | Requeue | Suspend | Resume | ChangeRun
-Act = Submit | RunAct | ChangeNode | ChangeQueue
+RunAct = Cancel | Hold | Release | Requeue | Suspend | Resume | ChangeRun | Resubmit
+NodeAct = ChangeNode | MoveNode
+Act = Submit | RunAct | NodeAct | ChangeQueue
 
 
 INVERSES: dict[str, type[Hold] | type[Release] | type[Suspend] | type[Resume]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from foundry_tui.estate.acts import Act
 from foundry_tui.estate.run import Placement
 
 
@@ -20,11 +21,19 @@ class Target:
 class Move:
     """One change of a plan.
 
-    `precondition` holds the values that were observed and must still hold when the move is
-    applied. `gain` and `cost` are in GPU-hours, `risk` is low, medium or high. `owner` is the user
-    who must agree, None when nobody else is touched. `command` is None until the adapter has been
-    asked for it. `starts_at` is when the move would let the run start, None when unknown. `worth`
-    is the work that it starts, in weighted GPUs (the weights stand in the plan's assumptions).
+    `steps` are the acts that carry it out, in order; a move without steps asks people, not a
+    scheduler. `precondition` holds the values that were observed and must still hold when the move
+    is applied (`estate.precondition`). `awaits` is a run that must be running before the first step
+    is sent. `inverse` says in words how it is taken back and what that leaves; `irreversible` that
+    it cannot be, or not without loss. `gain` and `cost` are in GPU-hours, `risk` is low, medium or
+    high. `owner` is the user who must agree, None when nobody else is touched. `command` is None
+    until the adapter has been asked for it. `worth` is the work that it starts, in weighted GPUs
+    (the weights stand in the plan's assumptions).
+
+    What is promised: `starts_at` is when the run would start if the move were made at once, None
+    when unknown, and `starts_within_s` how long after the move was made it starts at the latest, on
+    the nodes of `placement`. `rule` is the rule of advice that proposes it, whose promises are
+    counted; empty for a move that a person wrote.
     """
 
     id: str
@@ -44,6 +53,11 @@ class Move:
     starts_at: datetime | None = None
     worth: float | None = None
     command: tuple[str, ...] | None = None
+    steps: tuple[Act, ...] = ()
+    awaits: str | None = None
+    irreversible: bool = False
+    starts_within_s: float | None = None
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +70,7 @@ class NotProposed:
 
 @dataclass(frozen=True, slots=True)
 class WaitChange:
-    """What a plan does to the waiting of one user or account (`kind`); means over their runs.
+    """What a plan does to the waiting of one user, account or queue (`kind`): means over runs.
 
     `runs` are their waiting tasks. A task that does not start within the prediction's horizon
     counts with the horizon.
@@ -75,8 +89,9 @@ class Prediction:
 
     `runs` are the waiting tasks that could start. Waits are counted from now, in seconds; a task
     that does not start within `horizon_s` counts with that, and in `not_started_*`. `allocated_*`
-    is the mean number of GPUs allocated until then. `changes` holds whoever wins (`with_s` lower)
-    or loses, users and accounts, the largest change in all first.
+    is the mean number of GPUs allocated until then. `stranded_*` are GPUs that are free and that no
+    run of the mix can take, right after the moves. `changes` holds whoever wins (`with_s` lower) or
+    loses, users, accounts and queues, the largest change in all first.
     """
 
     horizon_s: float
@@ -91,6 +106,10 @@ class Prediction:
     allocated_with: float
     changes: tuple[WaitChange, ...] = ()
     assumes: tuple[str, ...] = ()
+    wait_p50_without_s: float | None = None
+    wait_p50_with_s: float | None = None
+    stranded_without_gpus: float | None = None
+    stranded_with_gpus: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,8 +34,10 @@ class Association:
 class Rights:
     """What one user may do with one source.
 
-    `admin` means that the user may change other users' runs. `associations` is None when the
-    scheduler keeps no accounts, or did not tell (`reason`).
+    `admin` means that the user may change other users' runs. `coordinates` are the accounts whose
+    runs the user may change besides. `may_nodes` says whether the user may drain, resume and move
+    nodes, `may_queues` whether queues may be changed; None where that was not told. `associations`
+    is None when the scheduler keeps no accounts, or did not tell (`reason`).
     """
 
     user: str
@@ -43,10 +45,13 @@ class Rights:
     associations: tuple[Association, ...] | None = None
     limits: tuple[Limit, ...] = ()
     reason: str | None = None
+    coordinates: tuple[str, ...] = ()
+    may_nodes: bool | None = None
+    may_queues: bool | None = None
 
-    def may_change(self, owner: str | None) -> bool:
-        """Whether this user may change a run of `owner`."""
-        return self.admin or owner == self.user
+    def may_change(self, owner: str | None, account: str | None = None) -> bool:
+        """Whether this user may change a run of `owner` that is charged to `account`."""
+        return self.admin or owner == self.user or account in self.coordinates
 
     def queues_of(self, account: str | None) -> tuple[str, ...] | None:
         """Queues the user may use with `account`; None for every queue or when unknown."""

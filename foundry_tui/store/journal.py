@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from foundry_tui.estate.acts import Change, Receipt, ReceiptStatus
 from foundry_tui.estate.text import SafeText, safe
@@ -66,6 +66,27 @@ class Who:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purpose:
+    """What a change is part of and what it is for.
+
+    `plan` is the id of the plan, `move` that of its move, and `step` the place of the act in that
+    move, from 0. `why` are the user's words, or the reason that the plan gives. `until` is when the
+    change is to be taken back by itself. `approved_by` names the others who agreed.
+    """
+
+    plan: str | None = None
+    move: str | None = None
+    step: int | None = None
+    why: str | None = None
+    until: datetime | None = None
+    approved_by: tuple[str, ...] = ()
+
+
+NO_PURPOSE = Purpose()
+"""A change that somebody asked for by itself, without a reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line that is safely on disk."""
@@ -81,7 +102,9 @@ class Record:
     """A change as the journal knows it: `change.status` is `open` until it was finished.
 
     `commands`, `items` and `token` are the raw text that was sent, which may hold anything: pass
-    them through `safe` before they are shown. All other text is safe already.
+    them through `safe` before they are shown. All other text is safe already, but for the records
+    of acts (`estate.actrecords`): `asked` is what was asked for, `inverse` what takes it back as
+    it was known before it was sent, None where nothing does.
     """
 
     change: Change
@@ -92,6 +115,9 @@ class Record:
     who: Who
     digest: str | None = None
     finished_at: datetime | None = None
+    purpose: Purpose = NO_PURPOSE
+    asked: Mapping[str, Any] | None = None
+    inverse: Mapping[str, Any] | None = None
 
 
 def new_change_id(clock: Clock) -> str:
@@ -125,12 +151,15 @@ class Journal:
         who: Who,
         undoes: str | None = None,
         digest: str | None = None,
+        purpose: Purpose = NO_PURPOSE,
+        asked: Mapping[str, Any] | None = None,
+        inverse: Mapping[str, Any] | None = None,
     ) -> Entry:
         """Record a change that is about to be sent; returns when the record is safe on disk.
 
         `items` are the targets (runs, nodes, a script), `commands` the argument lists that will
         be sent, `token` the submit token, `undoes` the change that this one takes back, `digest`
-        what makes two submits the same.
+        what makes two submits the same. `asked` and `inverse` are records of acts.
 
         Raises:
             JournalError: the record could not be made: send nothing.
@@ -144,6 +173,9 @@ class Journal:
             "who": asdict(who),
             "undoes": undoes,
             "digest": digest,
+            "asked": asked,
+            "inverse": inverse,
+            **_told(purpose),
         }
         return self._append("begin", change_id, fields, "so nothing was sent")
 
@@ -234,6 +266,14 @@ class _Begin:
     who: Who
     undoes: str | None
     digest: str | None = None
+    asked: dict[str, Any] | None = None
+    inverse: dict[str, Any] | None = None
+    plan: str | None = None
+    move: str | None = None
+    step: int | None = None
+    why: str | None = None
+    until: datetime | None = None
+    approved_by: tuple[str, ...] = ()
 
     def record(self) -> Record:
         return Record(
@@ -257,6 +297,16 @@ class _Begin:
                 ssh_connection=_shown(self.who.ssh_connection),
             ),
             digest=self.digest,
+            purpose=Purpose(
+                plan=_shown(self.plan),
+                move=_shown(self.move),
+                step=self.step,
+                why=_shown(self.why),
+                until=self.until,
+                approved_by=tuple(safe(name) for name in self.approved_by),
+            ),
+            asked=self.asked,
+            inverse=self.inverse,
         )
 
 
@@ -293,6 +343,14 @@ class _Finish:
         receipts = tuple(outcome.receipt() for outcome in self.receipts)
         change = replace(record.change, status=safe(self.status), receipts=receipts)
         return replace(record, change=change, finished_at=self.at)
+
+
+def _told(purpose: Purpose) -> dict[str, object]:
+    """The fields of a purpose that say something."""
+    given = {k: v for k, v in asdict(purpose).items() if v not in (None, ())}
+    if purpose.until is not None:
+        given["until"] = purpose.until.astimezone(UTC).isoformat()
+    return given
 
 
 def _shown(text: str | None) -> SafeText | None:

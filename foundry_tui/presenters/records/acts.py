@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Protocol
 
+from foundry_tui.estate.actrecords import act_record
 from foundry_tui.estate.acts import Change, Preview, Submit, kind
 from foundry_tui.estate.plan import Move, Plan, Target
 from foundry_tui.estate.text import safe
@@ -100,6 +101,11 @@ def move_record(move: Move) -> Record:
         "displaces": move.displaces,
         "starts_at": move.starts_at,
         "worth": move.worth,
+        "steps": [act_record(step) for step in move.steps],
+        "awaits": move.awaits,
+        "irreversible": move.irreversible,
+        "starts_within_s": move.starts_within_s,
+        "rule": move.rule,
     }
 
 

@@ -21,12 +21,14 @@ from foundry_tui.estate.acts import (
     ChangeQueue,
     ChangeRun,
     Hold,
+    MoveNode,
     Preview,
     PreviewItem,
     Receipt,
     ReceiptStatus,
     Release,
     Requeue,
+    Resubmit,
     Resume,
     RunAct,
     Submit,
@@ -67,6 +69,8 @@ AT_ONCE = 6
 """Items that are asked about at the same time."""
 
 UNSUPPORTED: dict[type[Act], str] = {
+    MoveNode: "node pools are not changed from here yet",
+    Resubmit: "a waiting workload is not submitted anew from here yet",
     Requeue: "Kubernetes does not put a workload back into the queue: suspend it and resume it, "
     "or cancel it and submit it again",
 }
@@ -129,6 +133,7 @@ def preview(
         return change_queue(api, act)
     if isinstance(act, ChangeNode):
         return change_node(api, act)
+    assert not isinstance(act, MoveNode)
     if isinstance(act, ChangeRun):
         check_fields(act)
     known = {run.id: run for run in runs}

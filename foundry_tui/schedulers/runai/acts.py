@@ -20,12 +20,14 @@ from foundry_tui.estate.acts import (
     ChangeQueue,
     ChangeRun,
     Hold,
+    MoveNode,
     Preview,
     PreviewItem,
     Receipt,
     ReceiptStatus,
     Release,
     Requeue,
+    Resubmit,
     Resume,
     RunAct,
     Suspend,
@@ -56,6 +58,8 @@ UNSUPPORTED: dict[type[Act], str] = {
     Release: "Run:ai holds no workloads, so there is nothing to release",
     Requeue: "Run:ai has no requeue: suspend and resume it, or submit it again",
     ChangeRun: "a submitted workload cannot be changed: delete it and submit it again",
+    Resubmit: "a submitted workload is not submitted anew from here yet",
+    MoveNode: "the control plane moves no nodes among pools: label them in the cluster",
     ChangeNode: "the control plane cannot drain nodes: `kubectl cordon` in the cluster does",
 }
 

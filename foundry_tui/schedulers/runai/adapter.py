@@ -200,13 +200,13 @@ class RunaiAdapter:
             ValueError: an act that `supports` refuses, or a field that cannot be changed.
             Unavailable, Denied: projects and rights cannot be read.
         """
-        from foundry_tui.estate.acts import ChangeNode
+        from foundry_tui.estate.acts import ChangeNode, MoveNode
         from foundry_tui.schedulers.runai.acts import preview_runs
         from foundry_tui.schedulers.runai.quota import preview_quota
         from foundry_tui.schedulers.runai.request import submit_item
 
         why = self.supports(type(act))
-        if why is not None or isinstance(act, ChangeNode):
+        if why is not None or isinstance(act, ChangeNode | MoveNode):
             raise ValueError(why)
         tables, me = self._tables()
         if isinstance(act, Submit):

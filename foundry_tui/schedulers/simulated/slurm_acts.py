@@ -12,12 +12,14 @@ from foundry_tui.estate.acts import (
     ChangeQueue,
     ChangeRun,
     Hold,
+    MoveNode,
     Preview,
     PreviewItem,
     Receipt,
     ReceiptStatus,
     Release,
     Requeue,
+    Resubmit,
     Resume,
     RunAct,
     Submit,
@@ -47,6 +49,8 @@ _UNSUPPORTED: dict[type[Act], str] = {
     Suspend: "Slurm lets only its operators suspend jobs, and the simulated user is none",
     Resume: "Slurm lets only its operators resume jobs, and the simulated user is none",
     ChangeNode: "nodes are changed by administrators, and the simulated user is none",
+    MoveNode: "Slurm has no node pools: change the node list of a partition",
+    Resubmit: "a waiting job is not submitted anew from here yet",
     ChangeQueue: "partitions are changed by administrators, and the simulated user is none",
 }
 _WHO_MAY = "only its owner, a coordinator of its account or a Slurm operator may change it"
@@ -91,7 +95,7 @@ class SlurmActs(SimulatedSource):
         """
         if isinstance(act, Submit):
             return Preview(act=act, items=(self._submit_item(act, token),))
-        if isinstance(act, ChangeNode | ChangeQueue | Suspend | Resume):
+        if isinstance(act, ChangeNode | MoveNode | ChangeQueue | Suspend | Resume | Resubmit):
             raise ValueError(self.supports(type(act)))
         known = {run.id: run for run in runs}
         items = tuple(self._run_item(act, target, known.get(target)) for target in act.runs)
@@ -141,7 +145,7 @@ class SlurmActs(SimulatedSource):
         act = preview.act
         if isinstance(act, Submit):
             return (self._submit(act, preview.items[0], token),)
-        assert not isinstance(act, ChangeNode | ChangeQueue)
+        assert not isinstance(act, ChangeNode | MoveNode | ChangeQueue)
         return tuple(self._perform(act, item) for item in preview.items)
 
     def _submit(self, act: Submit, item: PreviewItem, token: str) -> Receipt:

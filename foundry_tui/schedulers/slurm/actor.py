@@ -13,12 +13,14 @@ from foundry_tui.estate.acts import (
     ChangeQueue,
     ChangeRun,
     Hold,
+    MoveNode,
     Preview,
     PreviewItem,
     Receipt,
     ReceiptStatus,
     Release,
     Requeue,
+    Resubmit,
     Resume,
     RunAct,
     Submit,
@@ -53,7 +55,7 @@ _VERBS = {
 
 def supports(act: type[Act]) -> str | None:
     """None when this kind of act can be done on Slurm, else why not."""
-    if act in (ChangeNode, ChangeQueue):
+    if act in (ChangeNode, MoveNode, ChangeQueue, Resubmit):
         return "nodes and partitions are not changed from here yet"
     return None
 
@@ -66,7 +68,7 @@ def preview(act: Act, runs: tuple[Run, ...], token: str) -> Preview:
     """
     if isinstance(act, Submit):
         return Preview(act=act, items=(submit_item(act, token),))
-    if isinstance(act, ChangeNode | ChangeQueue):
+    if isinstance(act, ChangeNode | MoveNode | ChangeQueue):
         raise ValueError(supports(type(act)))
     known = {run.id: run for run in runs}
     items = tuple(_run_item(act, target, known.get(target)) for target in act.runs)

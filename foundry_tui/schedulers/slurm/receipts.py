@@ -18,6 +18,7 @@ from foundry_tui.estate.acts import (
     ChangeQueue,
     ChangeRun,
     Hold,
+    MoveNode,
     Preview,
     PreviewItem,
     Receipt,
@@ -65,7 +66,7 @@ def read_back(
     commands: Commands, sent: Preview, receipts: tuple[Receipt, ...]
 ) -> tuple[Receipt, ...]:
     """Receipts settled by the job list, which is asked again until it shows what was sent."""
-    if isinstance(sent.act, ChangeNode | ChangeQueue):
+    if isinstance(sent.act, ChangeNode | MoveNode | ChangeQueue):
         return receipts
     unsure = (ReceiptStatus.ACCEPTED, ReceiptStatus.UNKNOWN)
     open_ = {r.target for r in receipts if r.status in unsure}
