@@ -7,7 +7,10 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install
 
-.PHONY: install run agent test test-alone test-labs test-stories lint bench bench-terminal bench-kube bench-placement bench-telemetry bench-reports bench-tracking docs pictures clean
+# a foundry whose byte code is not kept is compiled again at each of the thousand starts of the tests
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: install run agent test test-alone test-stories test-labs test-tracked lint bench bench-terminal bench-kube bench-placement bench-telemetry bench-reports bench-tracking docs pictures clean
 
 install: $(CORE)
 	@:
@@ -16,21 +19,42 @@ install: $(CORE)
 run: $(CORE)
 	@exec $(BIN)/foundry $(ARGS)
 
-# what needs a lab waits for it most of the time, the rest works: side by side they take the time of one
-LABS := $(addprefix tests/,agent collector lab schedulers telemetry tracking)
+# Parts side by side: what needs a lab waits for it most of the time, and the rest works meanwhile. A part with a lab
+# of its kind has it alone: Kubernetes is started in one, MLflow's server in as few as may be.
+LABS := $(addprefix tests/,agent collector lab schedulers telemetry explain/test_lab.py optimiser/test_lab.py \
+  scheduler_sim/cli/test_slurm.py scheduler_sim/history/test_lab_order.py actions/test_shell.py \
+  estate/test_fairshare.py stories/test_both.py stories/test_containers.py)
+TRACKED := $(addprefix tests/,tracking actions/test_record.py actions/experiments/test_find.py \
+  collector/test_mirroring.py \
+  $(patsubst %,stories/test_%.py,comparing kill_matrix record reproduce server_goes tracking))
 STORIES := tests/stories
+PARTS := test-alone test-stories test-labs test-tracked
+without = $(patsubst %,--ignore=%,$(1))
+RAN := .pytest_cache/parts
 
+# A part leaves what pytest was called with, what failed and its exit status, for tests.again.
+define pytest
+@rm -rf $(RAN)/$@ && mkdir -p $(RAN)/$@ && echo '$(2)' >$(RAN)/$@/args
+@$(1) $(BIN)/pytest -o cache_dir=$(RAN)/$@ $(2); status=$$?; echo $$status >$(RAN)/$@/status; exit $$status
+endef
+
+# what failed beside the others is asked once more, alone
 test: lint
-	@$(MAKE) --no-print-directory --jobs=3 test-alone test-labs test-stories
+	@rm -rf $(RAN)
+	@$(MAKE) --no-print-directory --keep-going --jobs=4 $(PARTS) || \
+	  $(BIN)/python -m tests.again $(addprefix $(RAN)/,$(PARTS))
 
 test-alone: $(DEV)
-	@nice -n 5 $(BIN)/pytest $(patsubst %,--ignore=%,$(LABS) $(STORIES)) tests
-
-test-labs: $(DEV)
-	@$(BIN)/pytest $(LABS)
+	$(call pytest,nice -n 5,$(call without,$(LABS) $(TRACKED) $(STORIES)) tests)
 
 test-stories: $(DEV)
-	@$(BIN)/pytest $(STORIES)
+	$(call pytest,,$(call without,$(LABS) $(TRACKED)) $(STORIES))
+
+test-labs: $(DEV)
+	$(call pytest,,$(call without,$(TRACKED)) $(LABS))
+
+test-tracked: $(DEV)
+	$(call pytest,,$(TRACKED))
 
 lint: $(DEV)
 	@$(BIN)/ruff check

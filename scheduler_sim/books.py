@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from scheduler_sim.cluster import Allotment, Cluster
 from scheduler_sim.jobs import LIVE, Job, Reason, State, Try
-from scheduler_sim.limits import Limits, LiveSpec
+from scheduler_sim.limits import STARTS, Limits, LiveSpec
 
 
 class Books:
@@ -28,6 +28,7 @@ class Books:
         self.tries: list[Try] = []
         self.next_number = spec.first_number
         self._tasks_running: dict[int, int] = {}
+        self.queue_states = {q.name: "up" for q in spec.queues}
         self._queue_max = {q.name: q.max_s for q in spec.queues}
 
     def take_number(self) -> int:
@@ -127,6 +128,8 @@ class Books:
             return Reason.DEPENDENCY if first.state in LIVE else Reason.NEVER
         if job.tasks and 0 < spec.throttle <= self._tasks_running.get(job.number, 0):
             return Reason.TASK_LIMIT
+        if not any(self.queue_states[q] in STARTS for q in spec.queues):
+            return Reason.QUEUE_CLOSED
         longest = [self._queue_max[q] for q in spec.queues]
         if all(m is not None and (spec.limit_s or m) > m for m in longest):
             return Reason.TIME_LIMIT

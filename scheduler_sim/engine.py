@@ -11,11 +11,13 @@ import heapq
 from dataclasses import replace
 from enum import StrEnum
 
+import numpy as np
+
 from scheduler_sim.books import Books, by_rank
 from scheduler_sim.cluster import Mask
 from scheduler_sim.faults import Faults
 from scheduler_sim.jobs import LIVE, Job, JobSpec, Reason, State
-from scheduler_sim.limits import LiveSpec, NodeNote
+from scheduler_sim.limits import STARTS, TAKES, LiveSpec, NodeNote
 from scheduler_sim.places import Places
 from scheduler_sim.queueing import Ending, Pass, Planned, plan
 from scheduler_sim.workload import Arrivals
@@ -84,7 +86,9 @@ class LiveCluster:
             elif event is _Event.FAIL:
                 self._fail()
             elif event is _Event.REPAIR:
-                self.set_node(number, None)
+                note = self.notes.get(number)
+                if note is not None and note.by is None:
+                    self.set_node(number, None)
             elif event is _Event.CANCEL:
                 self.cancel(key)
             elif event is _Event.GIVE_UP:
@@ -209,6 +213,29 @@ class LiveCluster:
         self._look_soon()
         return True
 
+    def set_quota(self, account: str, milli: int) -> bool:
+        """Let an account hold so many GPU thousandths without preemption; False for none such.
+
+        What runs over a smaller quota goes on.
+        """
+        if account not in self.books.limits.quotas or milli < 0:
+            return False
+        self.books.limits.quotas[account] = milli
+        self._look_soon()
+        return True
+
+    def set_queue(self, name: str, state: str) -> bool:
+        """Open or close a queue: up, down, drain or inactive; False if there is none such.
+
+        Runs wait in one that is down or inactive, and one that drains or is inactive takes no new
+        ones. What runs goes on.
+        """
+        if name not in self.books.queue_states or state not in STARTS | TAKES | {"inactive"}:
+            return False
+        self.books.queue_states[name] = state
+        self._look_soon()
+        return True
+
     def set_node(self, row: int, note: NodeNote | None) -> None:
         """Close a node for new runs, or open it again with None; `down` also stops what runs."""
         if note is None:
@@ -257,6 +284,8 @@ class LiveCluster:
             self._submit_drawn(spec)
 
     def _submit_drawn(self, spec: JobSpec) -> None:
+        if not any(self.books.queue_states[q] in TAKES for q in spec.queues):
+            return
         job = self.submit(spec)
         self._at(self.now_s + GIVE_UP_S, _Event.GIVE_UP, job.key)
 
@@ -338,4 +367,5 @@ class LiveCluster:
         return [(j.ends_by_s, j.parts) for j in running if j.ends_by_s is not None]
 
     def _nodes_of(self, job: Job, queue: str) -> Mask:
-        return self._places.nodes(queue, job.spec.nodelist)
+        nodes = self._places.nodes(queue, job.spec.nodelist)
+        return nodes if self.books.queue_states[queue] in STARTS else np.zeros_like(nodes)

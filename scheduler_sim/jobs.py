@@ -41,6 +41,7 @@ class Reason(StrEnum):
     TASK_LIMIT = "task_limit"
     TIME_LIMIT = "time_limit"
     NODES_DOWN = "nodes_down"
+    QUEUE_CLOSED = "queue_closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

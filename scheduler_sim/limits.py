@@ -49,18 +49,33 @@ class LiveSpec:
 
 @dataclass(frozen=True, slots=True)
 class NodeNote:
-    """Why a node takes no new runs: `down` or `drain`, in words, and since when."""
+    """Why a node takes no new runs: `down` or `drain`, in words, and since when.
+
+    `by` is who closed it; None for a fault, which is repaired by itself.
+    """
 
     kind: str
     text: str
     since_s: int
+    by: str | None = None
+
+
+STARTS = frozenset({"up", "drain"})
+"""States of a queue in which its waiting runs start."""
+
+TAKES = frozenset({"up", "down"})
+"""States of a queue in which it takes new runs."""
 
 
 class Limits:
-    """GPU thousandths in use by user and QOS, by account, and by account without preemption."""
+    """GPU thousandths in use by user and QOS, by account, and by account without preemption.
+
+    `quotas` are those of the spec until the engine is told others.
+    """
 
     def __init__(self, spec: LiveSpec) -> None:
         self._spec = spec
+        self.quotas = dict(spec.quotas)
         self.by_user: dict[tuple[str, str], int] = {}
         self.by_account: dict[str, int] = {}
         self.firm: dict[str, int] = {}
@@ -85,7 +100,7 @@ class Limits:
         most = self._spec.account_limits.get(spec.account)
         if most is not None and self.by_account.get(spec.account, 0) + amount > most:
             return Reason.ACCOUNT_LIMIT
-        most = None if spec.preemptible else self._spec.quotas.get(spec.account)
+        most = None if spec.preemptible else self.quotas.get(spec.account)
         if most is not None and self.firm.get(spec.account, 0) + amount > most:
             return Reason.QUOTA
         return None

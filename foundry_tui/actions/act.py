@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from foundry_tui.actions import link
 from foundry_tui.actions.beside import NOTHING, Beside
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing, WrongUse
+from foundry_tui.actions.permitted import by_policy
 from foundry_tui.actions.scripts import is_spec, program_of, read_script
 from foundry_tui.actions.site import Site, utc_now
 from foundry_tui.changes import carry
@@ -97,6 +98,8 @@ def prepare(site: Site, verb: str, snapshot: Snapshot, runs: Iterable[Run]) -> t
     for source, chosen in by_source.items():
         _answers(snapshot, source)
         act = RUN_ACTS[verb](source=source, runs=tuple(r.id for r in chosen))
+        if (words := by_policy(site, act, {r.id: r for r in chosen}, snapshot)) is not None:
+            raise ActionError(f"{verb}: {words}")
         prepared.append(_prepared(site, source, act, tuple(chosen)))
     return tuple(prepared)
 
@@ -304,24 +307,21 @@ def first_try(site: Site, prepared: Prepared) -> tuple[Record, Receipt] | None:
 
 
 def prepare_undo(site: Site, change_id: str, snapshot: Snapshot) -> Prepared:
-    """The act that takes a change back.
+    """The one act that takes a single change back, as far as it still stands.
+
+    A plan, and what needs several acts, is `actions.undoing`'s.
 
     Raises:
         NothingMatched: no such change.
         ActionError: it cannot be taken back.
     """
-    may_change(site, "undo")
-    try:
-        record = site.journal.find(change_id)
-        if record is None:
-            raise NothingMatched(f"no change {change_id} in the journal; see `foundry journal`")
-        act = carry.inverse(site.journal, record)
-    except (carry.ChangeError, JournalError) as error:
-        raise ActionError(str(error)) from error
-    _answers(snapshot, record.source)
-    targets = set(getattr(act, "runs", ()))
-    known = tuple(r for r in snapshot.runs if r.id in targets)
-    return _prepared(site, record.source, act, known, undoes=change_id)
+    from foundry_tui.actions import undoing
+
+    first = undoing.prepare(site, change_id, snapshot).backs[0]
+    targets_ = set(getattr(first.act, "runs", ()))
+    known = tuple(r for r in snapshot.runs if r.id in targets_)
+    undoes = change_id if first.record is None else first.record.change.id
+    return _prepared(site, first.act.source, first.act, known, undoes=undoes)
 
 
 def settle(site: Site) -> tuple[tuple[Record, Receipt], ...]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 
+from foundry_tui.actions.fractions import measured
 from foundry_tui.actions.site import Site
 from foundry_tui.estate.plan import Move, Plan
 from foundry_tui.estate.rights import Rights
+from foundry_tui.estate.run import LIVE
 from foundry_tui.estate.snapshot import Snapshot, find_run
+from foundry_tui.estate.verdict import RuleRecord
 from foundry_tui.optimiser.advise import advise
+from foundry_tui.optimiser.fractions import Known
 from foundry_tui.optimiser.result import Refused
+from foundry_tui.optimiser.shrink import asks_whole, likeness
 from foundry_tui.optimiser.verify import checked, refusals, what_if
 from foundry_tui.schedulers.ports import SchedulerError
 
@@ -36,12 +42,15 @@ def advice(
     objective: str = "start",
     time_limit_s: float = TIME_LIMIT_S,
     cancelled: Callable[[], bool] = lambda: False,
+    room: bool = True,
+    trust: tuple[RuleRecord, ...] = (),
 ) -> Plan:
     """The plan for the estate as it is now.
 
     `objective` and `policy` are words of the optimiser; its exact search gets `time_limit_s` in
     all, in equal parts where a plan may have to be made anew, and is ended when `cancelled` says
-    so.
+    so. Without `room` no running run is moved for a waiting one. `trust` is how well each rule of
+    advice kept its promises so far.
 
     Raises:
         ValueError: an argument that the optimiser does not know; names it.
@@ -55,6 +64,7 @@ def advice(
                 progress(f"{name}: rights are not known: {error.answer}")
     thresholds = site.config.thresholds
     refused: Refused = {}
+    use = _measured(site, snapshot)
     alone = not check or site.saved is not None
     for attempt in range(1, ROUNDS + 1):
         plan = advise(
@@ -66,6 +76,9 @@ def advice(
             idle_util_pct=thresholds.idle_util_pct,
             idle_after_s=thresholds.idle_after_s,
             refused=refused,
+            room=room,
+            trust=trust,
+            known=use,
             objective=objective,
             time_limit_s=time_limit_s if alone else time_limit_s / ROUNDS,
             cancelled=cancelled,
@@ -82,6 +95,13 @@ def advice(
             break
         refused = known
     return checked(plan, answers)
+
+
+def _measured(site: Site, snapshot: Snapshot) -> Mapping[str, Known]:
+    """What was measured of the runs that wait for a whole GPU, and of those that are like them."""
+    wanted = {likeness(run) for run in snapshot.runs if asks_whole(run)}
+    runs = tuple(r for r in snapshot.runs if r.state in LIVE and likeness(r) in wanted)
+    return measured(site, replace(snapshot, runs=runs)) if runs else {}
 
 
 def _ask(site: Site, snapshot: Snapshot, move: Move) -> datetime | str | None:

@@ -11,7 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foundry_tui.actions import verdicts
 from foundry_tui.actions.errors import ActionError, SourceMissing, WrongUse
+from foundry_tui.actions.reverting import offer
 from foundry_tui.actions.sharing import identity, missed, open_history, where
 from foundry_tui.actions.site import Site
 from foundry_tui.actions.track import follow
@@ -159,8 +161,10 @@ def _on(site: Site, sharing: Sharing, log: Callable[[str], None], over: threadin
                 said.change(f"hidden {name}", f"{name}: its runs are {words}")
         said.history(sharing)
         if sharing.hidden is None:
-            # A service has no links: those are each user's own.
+            # A service has no links and no journal: those are each user's own.
             follow(site, snapshot)
+            offer(site)
+            verdicts.follow(site, snapshot)
         said.now_and_then(_summary(snapshot))
         until = time.monotonic() + sharing.wait_s()
         while not over.is_set() and (left_s := until - time.monotonic()) > 0:

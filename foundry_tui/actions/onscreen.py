@@ -56,8 +56,16 @@ ON_SCREEN: tuple[Action, ...] = (
     _key("shell", "Shell", "A shell inside the running run.", "S", scope="run"),
     _key("tradeoffs", "Trade-offs", "Gain against number of moves, of the plan shown.", "t"),
     _key("pin", "Pin", "The run that the others are measured against; again lets it go.", "P"),
-    _key("group", "Group seeds", "Runs that differ in their seed alone, as mean and sd.", "A"),
-    _key("every", "All rows", "The rows that are alike too, or only those that differ.", "d"),
+    _key("group", "Group seeds", "Runs that differ in their seed alone, as mean and sd.", "plus"),
+    _key(
+        "every", "All rows", "The rows that are alike too, or only those that differ.", "full_stop"
+    ),
+    _key(
+        "dry_run",
+        "Dry run",
+        "Every step of the marked moves: the exact command, and what stands in the way.",
+        "d",
+    ),
     _key("transpose", "Transpose", "Runs as rows, or as columns.", "X"),
     _key("rank", "Rank", "Runs by their last, best or smoothed value, or as marked.", "K"),
     _key("smooth", "Smooth", "Curves as a moving average, or as they were logged.", "tilde"),
@@ -83,6 +91,7 @@ SHOWN = {
     "asterisk": "*",
     "question_mark": "?",
     "tab": "tab",
+    "plus": "+",
 }
 """Key -> how it is written for a reader; other keys are written as they are."""
 

@@ -66,10 +66,15 @@ def open_site(options: Options, tell: Callable[[str], None]) -> Site:
     return site
 
 
+ROLE = "FOUNDRY_DEMO_ROLE"
+"""Variable that makes the user of the simulated estate an administrator of its Slurm: `admin`."""
+
+
 def _open_demo(site: Site) -> None:
     """The simulated estate, with its own time: it runs faster than the clock on the wall."""
     from foundry_tui.schedulers.simulated import build
 
-    sources = build(None if site.cache is None else site.cache / "demo", site.clock)
+    folder = None if site.cache is None else site.cache / "demo"
+    sources = build(folder, site.clock, admin=os.environ.get(ROLE) == "admin")
     site.schedulers = {source.name: source for source in sources}
     site.clock = sources[0].now

@@ -17,6 +17,13 @@ def template() -> str:
     return render()
 
 
+def policy_template() -> str:
+    """The commented policy file."""
+    from foundry_tui.config.policy import template as explained
+
+    return explained()
+
+
 def used_file(given: Path | None) -> Path | None:
     """The configuration file that is read, None when there is none.
 

@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from foundry_tui.actions.experiments.mirrored import Held
     from foundry_tui.collector.collect import Collector
     from foundry_tui.collector.follow import Follower
+    from foundry_tui.collector.judging import Judge
     from foundry_tui.collector.publish import Board
+    from foundry_tui.collector.reverting import Reverter
     from foundry_tui.collector.sharing import Sharing
     from foundry_tui.collector.sweep import Meter
+    from foundry_tui.config.policy import Policy
+    from foundry_tui.estate.rights import Rights
     from foundry_tui.store.history import Past
     from foundry_tui.store.journal import Journal
     from foundry_tui.store.links import Links
@@ -69,10 +73,14 @@ class Site:
     playing: bool = False
     untracked: str = ""
     follower: Follower | None = None
+    judge: Judge | None = None
     shared_found: tuple[Board | None, str] | None = None
     demo_folder: Path | None = None
     past_found: tuple[Path, Past] | None = None
     mirrored: Held | None = None
+    reverter: Reverter | None = None
+    rights_found: dict[str, tuple[float, Rights]] = field(default_factory=dict)
+    policy_found: tuple[tuple[float, ...], Policy] | None = None
     _tracker: Tracker | None = None
     _readings: int = 0
 
@@ -146,8 +154,11 @@ class Site:
             ActionError: there is no folder to keep a journal in, so nothing may be changed.
         """
         from foundry_tui.store.journal import Journal
+        from foundry_tui.store.syslog import Syslog
 
-        return Journal(self.state, utc_now)
+        told = self.mode == "live" and self.config.changes.syslog
+        log = Syslog(self.config.changes.facility) if told else None
+        return Journal(self.state, utc_now, log=log)
 
     @cached_property
     def state(self) -> Path:
@@ -196,12 +207,17 @@ class Site:
         """
         if self.saved is not None:
             return self.saved
+        from foundry_tui.actions import verdicts
         from foundry_tui.actions.track import filled, follow
 
         whole = self.sharing.collect(patience_s=patience_s, measured=measured)
         if self._readings:
+            from foundry_tui.actions import reverting
+
             # Not with the first reading: a one-shot command ends before a pass could.
             follow(self, whole)
+            reverting.offer(self)
+            verdicts.follow(self, whole)
         self._readings += 1
         return replace(whole, runs=filled(self, whole.runs))
 

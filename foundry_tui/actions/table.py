@@ -132,12 +132,46 @@ ACTIONS: tuple[Action, ...] = (
         keys=("U",),
     ),
     Action(
+        id="apply",
+        title="Apply",
+        help="Carry a plan out: compared with the estate before every move, and journalled.",
+        scope="journal",
+        risk="change",
+        role="admin",
+        keys=("A",),
+    ),
+    Action(
+        id="diff-plan",
+        title="Plan against now",
+        help="What a plan saw and what is now, move by move; 1 when something no longer holds.",
+        scope="journal",
+    ),
+    Action(
         id="undo",
         title="Undo",
-        help="Take a change back (hold, release, suspend, resume).",
+        help="Take a change or a whole plan back, as far as it still stands.",
         scope="journal",
         risk="change",
         keys=("u",),
+    ),
+    Action(
+        id="triage",
+        title="Triage",
+        help="What the site's rules find wasted, by owner; a plan against it, and notices.",
+        role="admin",
+    ),
+    Action(
+        id="rights",
+        title="Rights",
+        help="What you may change here and what not, with the limits of your runs.",
+    ),
+    Action(
+        id="approve",
+        title="Approve",
+        help="Agree to a plan that somebody else will apply.",
+        scope="journal",
+        risk="change",
+        role="admin",
     ),
     Action(
         id="journal",
@@ -153,10 +187,24 @@ ACTIONS: tuple[Action, ...] = (
         keys=("4",),
     ),
     Action(
+        id="verdicts",
+        title="Verdicts",
+        help="What applied plans promised and what was measured, and the record of each rule.",
+        scope="journal",
+        keys=("I",),
+    ),
+    Action(
         id="fractions",
         title="Fractions",
         help="What a share of a GPU costs here now, and what runs could ask for instead.",
         keys=("F",),
+    ),
+    Action(
+        id="migrate",
+        title="Migrate",
+        help="Batch scripts of Slurm as job specs and manifests for Run:ai or KAI, with a verdict "
+        "for each directive.",
+        role="admin",
     ),
     Action(id="report", title="Report", help="Utilisation reports as CSV files.", keys=("5",)),
     Action(

@@ -13,7 +13,9 @@ import socket
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from foundry_tui.estate.actrecords import act_record
 from foundry_tui.estate.acts import (
     INVERSES,
     Act,
@@ -31,7 +33,16 @@ from foundry_tui.estate.acts import (
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.ports import SchedulerActor, SchedulerError, Unavailable
-from foundry_tui.store.journal import OPEN, Journal, JournalError, Record, Who, new_change_id
+from foundry_tui.store.journal import (
+    NO_PURPOSE,
+    OPEN,
+    Journal,
+    JournalError,
+    Purpose,
+    Record,
+    Who,
+    new_change_id,
+)
 from foundry_tui.tracking.link import VARIABLES
 
 
@@ -81,8 +92,9 @@ def carry_out(
     *,
     clock: Callable[[], datetime],
     undoes: str | None = None,
+    purpose: Purpose = NO_PURPOSE,
 ) -> Change:
-    """Do what the preview spelled out.
+    """Do what the preview spelled out; what takes it back is on record before it is sent.
 
     Raises:
         JournalError: the journal could not be written; nothing was sent.
@@ -101,6 +113,9 @@ def carry_out(
         who=Who.current(os.environ),
         undoes=undoes,
         digest=digest(sent.act),
+        purpose=purpose,
+        asked=_recorded(sent.act),
+        inverse=_recorded(sent.inverse),
     )
     try:
         receipts = actor.perform(sent, token)
@@ -139,6 +154,11 @@ def carry_out(
     return change
 
 
+def _recorded(act: Act | None) -> dict[str, Any] | None:
+    """An act as the journal keeps it; None for a submit, whose script is not kept there."""
+    return None if act is None or isinstance(act, Submit) else act_record(act)
+
+
 def digest(act: Act) -> str | None:
     """What makes two submits the same: script, options, arguments, folder and environment.
 
@@ -174,7 +194,7 @@ def settle_open(
         actor = actors.get(record.source)
         if record.change.status != OPEN or actor is None or at_work(record):
             continue
-        if record.change.act == "submit" and record.token:
+        if record.change.act in CREATING and record.token:
             if record.source in silent:
                 continue
             try:
@@ -208,6 +228,9 @@ def _found(record: Record, native: str | None) -> tuple[str, Receipt]:
     words = safe("the program ended before the answer came; found by its submit token")
     return FOUND, Receipt(target=native, status=ReceiptStatus.DONE, message=words)
 
+
+CREATING = ("submit", "resubmit")
+"""Acts that make a run, which its submit token finds again."""
 
 FOUND = "found"
 """Status of a broken-off submit that had arrived, until the next try of it was told so."""

@@ -1,4 +1,4 @@
-"""Commands that change something, and the journal of what was changed."""
+"""Commands that change something."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from foundry_tui.estate.acts import Change
 from foundry_tui.estate.run import LIVE, Run
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.presenters import filterable, records
-from foundry_tui.presenters.changes import journal_text, preview_text, receipts_text
+from foundry_tui.presenters.changes import preview_text, receipts_text
 
 CODES = {"done": 0, "part": PARTLY, "unchanged": 1, "refused": 1, "unknown": 1, "not_sent": 1}
 """Status of a change -> exit code."""
@@ -135,35 +135,3 @@ def report(context: Context, changes: list[Change]) -> int:
 cancel, hold, release, requeue, suspend, resume = (
     _verb(v) for v in ("cancel", "hold", "release", "requeue", "suspend", "resume")
 )
-
-
-@command("undo")
-@click.argument("change_id", metavar="ID")
-@asks
-def undo(context: Context, change_id: str, yes: bool, typed: int | None, dry_run: bool) -> int:
-    snapshot = context.site.whole(measured=False)
-    told(snapshot)
-    prepared = act.prepare_undo(context.site, change_id, snapshot)
-    return _send(context, (prepared,), f"undo {change_id}:", yes=yes, typed=typed, dry_run=dry_run)
-
-
-@command("journal")
-@click.option("--verify", is_flag=True, help="Check that no line was changed or lost.")
-@click.option("-n", "--lines", "count", default=50, show_default=True, help="The newest so many.")
-def journal(context: Context, verify: bool, count: int) -> int:
-    if verify:
-        problems = context.site.journal.verify()
-        for problem in problems:
-            output.narrate(str(problem))
-        if not problems:
-            output.narrate(f"{context.site.journal.path}: every line is as it was written")
-        return 1 if problems else 0
-    for record, receipt in act.settle(context.site):
-        output.narrate(f"{record.change.id} was broken off: {receipt.message}")
-    kept = context.site.journal.changes()[-max(1, count) :]
-    if context.as_json:
-        payload = [records.journal_record(r) for r in kept]
-        output.emit(records.envelope("journal", payload, sources=(), now=context.site.clock()))
-    else:
-        output.emit(journal_text(kept, style(context)))
-    return 0

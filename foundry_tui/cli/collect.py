@@ -29,17 +29,31 @@ END_S = 3.0
 )
 @click.option("--as-root", is_flag=True, help="Let root be the service; another user is safer.")
 @click.option("--unit", is_flag=True, help="Print the systemd unit of the service, and end.")
+@click.option(
+    "--reverts", is_flag=True, help="Only take back what was made for a time; ends when all is."
+)
 def collect(
-    context: Context, once: bool, service: bool, folder: Path | None, as_root: bool, unit: bool
+    context: Context,
+    once: bool,
+    service: bool,
+    folder: Path | None,
+    as_root: bool,
+    unit: bool,
+    reverts: bool,
 ) -> int:
-    from foundry_tui.actions import collecting
+    from foundry_tui.actions import collecting, reverting
 
     if unit:
         output.emit(collecting.unit())
         return 0
     if not service and (folder is not None or as_root):
         raise WrongUse("--folder and --as-root belong to --service")
+    if reverts and (service or once):
+        raise WrongUse("--reverts stands alone: the service of a host takes back nobody's changes")
     site, over = context.site, threading.Event()
+    if reverts:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a logout does not end it
+        return until_signal(lambda: reverting.keep(site, log, over), over)
     if service:
         collecting.serve(site, folder, as_root=as_root)
     try:

@@ -47,6 +47,7 @@ GIB = 1 << 30
     help="Seconds for the exact search; 0 for none.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many moves.")
+@click.option("--no-moves", is_flag=True, help="Do not move running runs to make room.")
 @click.option("--no-check", is_flag=True, help="Do not ask the scheduler about each placement.")
 @click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Plan as a file.")
 def advise(
@@ -55,6 +56,7 @@ def advise(
     objective: str,
     time_limit: float,
     limit: int | None,
+    no_moves: bool,
     no_check: bool,
     target: Path | None,
 ) -> int:
@@ -70,6 +72,7 @@ def advise(
         progress=output.narrate,
         objective=objective,
         time_limit_s=time_limit,
+        room=not no_moves,
     )
     points = tradeoffs(plan)
     record = {**records.plan_record(plan), "tradeoffs": [*map(records.tradeoff_record, points)]}

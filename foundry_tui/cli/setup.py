@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from foundry_tui.actions.errors import ActionError
-from foundry_tui.actions.setup import init_config, template
+from foundry_tui.actions.setup import init_config, policy_template, template
 from foundry_tui.actions.table import BY_ID
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, global_options
@@ -29,6 +29,11 @@ def init(context: Context, only_print: bool) -> None:
         return
     target = init_config(context.config)
     output.narrate(f"wrote {target}; every line is a comment until you change it")
+
+
+@config.command("policy", help="Print a commented policy file (docs/policy.md).")
+def policy() -> None:
+    output.emit(policy_template())
 
 
 @config.command("show", help="Which file is read.")

@@ -49,7 +49,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Loaded:
         if data is not None:
             home = Path(env["HOME"]) if env.get("HOME") else Path.home()
             tables = Tables(candidate, home, warnings)
-            config = tables.config(_parse(candidate, data))
+            config = tables.config(parse(candidate, data))
             remarks = tuple(safe(w, max_cells=MAX_CELLS) for w in warnings)
             return Loaded(config, candidate, remarks)
     return Loaded(Config(), None)
@@ -97,7 +97,12 @@ def _check_trust(path: Path, info: os.stat_result, *, named: bool, warnings: lis
         warnings.append(f"{path}: its group may write it; chmod g-w takes that away")
 
 
-def _parse(path: Path, data: bytes) -> dict[str, object]:
+def parse(path: Path, data: bytes) -> dict[str, object]:
+    """The tables of a TOML file's bytes.
+
+    Raises:
+        ConfigError: it is no UTF-8 or no TOML; names line and column.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

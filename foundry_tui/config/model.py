@@ -7,6 +7,7 @@ The file, its template and the documentation are all made from the metadata of t
 - `least`, `most`: bounds of a number; a value outside is an error.
 - `floor`: a lower number is raised to this one, with a warning.
 - `named`: the option holds one table per source, `[option.NAME]`; the template's NAME.
+- `apart`: these tables are no sources, so that their names may be those of sources.
 - `choices`: the words that are allowed.
 - `pairs`: the option is a table of names of the user's own; the template's example name.
 - `url`: the text must be an http(s) URL without user name and password.
@@ -27,6 +28,7 @@ from foundry_tui.config.sources import (
     TelemetryConfig,
     about,
 )
+from foundry_tui.config.triage import Notices, TriageConfig
 
 REFRESH_FLOOR_S = 10.0
 """Seconds: no scheduler is polled more often, however many screens are open."""
@@ -169,6 +171,45 @@ class Reporting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Changing:
+    """What holds for every change, beside what the schedulers allow."""
+
+    policy: Path | None = field(
+        default=None,
+        metadata=about(
+            "File that says who may change what, and how much at once (docs/policy.md); without it "
+            "/etc/foundry/policy.toml where that exists.",
+            example="/etc/foundry/policy.toml",
+        ),
+    )
+    syslog: bool = field(
+        default=True,
+        metadata=about("Tell the host's system log of every change, beside the journal."),
+    )
+    facility: str = field(
+        default="authpriv",
+        metadata=about(
+            "Facility of these lines: authpriv is kept from ordinary users on most hosts.",
+            choices=("authpriv", "user"),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migrating:
+    """What a migration from Slurm needs to know of the site."""
+
+    tables: Path | None = field(
+        default=None,
+        metadata=about(
+            "Mapping tables (partitions, accounts, QOS, modules, paths), a TOML file "
+            "(docs/migrate.md).",
+            example="/etc/foundry/migration.toml",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that can be configured. The defaults are what holds without a file."""
 
@@ -203,8 +244,20 @@ class Config:
     reports: Reporting = field(
         default_factory=Reporting, metadata=about("What reports need to know of the site.")
     )
+    changes: Changing = field(
+        default_factory=Changing,
+        metadata=about("What holds for every change, beside what the schedulers allow."),
+    )
+    migration: Migrating = field(
+        default_factory=Migrating,
+        metadata=about("What a migration from Slurm needs to know of the site."),
+    )
     screens: Screens = field(
         default_factory=Screens, metadata=about("How the screens look and behave.")
+    )
+    notices: Notices = field(
+        default_factory=Notices,
+        metadata=about("How `foundry triage --notify --yes` tells the owners of findings."),
     )
     keys: tuple[tuple[str, str], ...] = field(
         default=(),
@@ -212,6 +265,14 @@ class Config:
             "Keys of the screens, by the id of the action; `foundry keys` lists ids and keys.",
             pairs="help",
             example="f1",
+        ),
+    )
+    triage: tuple[TriageConfig, ...] = field(
+        default=(),
+        metadata=about(
+            "A rule of `foundry triage`; one table each. Without any the built-in six hold.",
+            named="idle",
+            apart=True,
         ),
     )
     slurm: tuple[SlurmConfig, ...] = field(

@@ -25,11 +25,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Reads the tables of one file. Remarks are added to `warnings`."""
+    """Reads the tables of one file. Remarks are added to `warnings`; `root` is the whole file."""
 
     path: Path
     home: Path
     warnings: list[str]
+    root: type[Any] = Config
 
     def config(self, document: dict[str, object]) -> Config:
         """The whole file as a `Config`.
@@ -41,7 +42,8 @@ class Tables:
         assert isinstance(config, Config)
         seen: dict[str, str] = {}
         for option in fields(Config):
-            for source in getattr(config, option.name) if "named" in option.metadata else ():
+            sources = "named" in option.metadata and not option.metadata.get("apart")
+            for source in getattr(config, option.name) if sources else ():
                 where = f"{option.name}.{source.name}"
                 if source.name in seen:
                     problem = f"the name of {seen[source.name]}"
@@ -50,6 +52,14 @@ class Tables:
         for feed in config.telemetry:
             self._check_telemetry(feed)
         return config
+
+    def whole(self, document: dict[str, object]) -> Any:
+        """The whole file as a record of `root`, without rules between its tables.
+
+        Raises:
+            ConfigError: a key is unknown or missing, or a value has a wrong type or range.
+        """
+        return self._record(self.root, document, "")
 
     def _record(
         self, cls: type[Any], table: dict[str, object], where: str, *, name: str | None = None
@@ -101,9 +111,15 @@ class Tables:
         return tuple(value.items())
 
     def _texts(self, option: Field[Any], value: object, where: str) -> tuple[str, ...]:
-        if isinstance(value, list) and value:
+        words = option.metadata.get("words", ())
+        if value == "all" and words:
+            return ("all",)
+        if isinstance(value, list) and (value or words):
             texts = [v for v in value if isinstance(v, str) and not _CONTROL.search(v)]
             if len(texts) == len(value):
+                for text in texts if words else ():
+                    if text not in words:
+                        raise self._unknown(where, text, list(words), "an unknown act")
                 return tuple(texts)
         expected = 'a list of texts, ["program", "argument"]'
         raise self._error(where, _found(option, value), expected)
@@ -182,23 +198,25 @@ class Tables:
             if not _LABEL.fullmatch(label.partition("=")[0]) or "=" not in label:
                 raise self._error(f"{where}.match", _describe(label), "labels as name=value")
 
-    def _unknown(self, where: str, key: str, known: list[str]) -> ConfigError:
+    def _unknown(
+        self, where: str, key: str, known: list[str], what: str = "an unknown key"
+    ) -> ConfigError:
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
-        tables = [] if where or near else _tables_with(key)
+        tables = [] if where or near else _tables_with(self.root, key)
         if tables:
             return self._error(key, "it outside of its table", f"it below {' or '.join(tables)}")
         expected = f'"{near[0]}", the nearest name' if near else f"one of {', '.join(known)}"
-        return self._error(_join(where, key), "an unknown key", expected)
+        return self._error(_join(where, key), what, expected)
 
     def _error(self, key: str, found: str, expected: str) -> ConfigError:
         return ConfigError(self.path, key, found, expected)
 
 
-def _tables_with(key: str) -> list[str]:
+def _tables_with(root: type[Any], key: str) -> list[str]:
     """The tables that have an option of this name, as they are written in the file."""
-    hints = get_type_hints(Config)
+    hints = get_type_hints(root)
     found = []
-    for option in fields(Config):
+    for option in fields(root):
         named = "named" in option.metadata
         record = get_args(hints[option.name])[0] if named else hints[option.name]
         if is_dataclass(record) and key in {f.name for f in fields(record)} - {"name"}:

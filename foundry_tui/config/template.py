@@ -20,17 +20,17 @@ _HEAD = (
 )
 
 
-def render() -> str:
-    """The text of a configuration file in which every option is explained and commented out."""
-    return "\n".join(_lines()) + "\n"
+def render(root: type[Any] = Config, head: str = _HEAD) -> str:
+    """The text of a file in which every option of `root` is explained and commented out."""
+    return "\n".join(_lines(root, head)) + "\n"
 
 
-def _lines() -> Iterator[str]:
-    yield from _prose(_HEAD)
+def _lines(root: type[Any], head: str) -> Iterator[str]:
+    yield from _prose(head)
     yield ""
-    hints = get_type_hints(Config)
+    hints = get_type_hints(root)
     tables = []
-    for option in fields(Config):
+    for option in fields(root):
         rules = option.metadata
         if "named" in rules or "pairs" in rules or option.default_factory is not MISSING:
             tables.append(option)

@@ -42,7 +42,7 @@ class Move:
     placement: tuple[Placement, ...] = ()
     gpu_milli: int | None = None
     queue: str | None = None
-    precondition: dict[str, str | int | None] | None = None
+    precondition: dict[str, str | int | float | None] | None = None
     inverse: str | None = None
     gain: float | None = None
     cost: float | None = None
@@ -121,6 +121,9 @@ class Plan:
     what lies between the two, as a part of the larger; None when no bound was proven. `bound_kind`
     says in words where the bound comes from, and `unproven` what it does not cover.
 
+    `seen` is source -> what it looked like then (`Snapshot.source_id`), None for a plan that does
+    not say: by it is told whether it is carried out on another cluster.
+
     `status` is `heuristic` (no exact search), `optimal`, `time limit` (the search ended with a
     gap) or `bound only` (it found a bound and no better plan). `before` and `after` hold the same
     measures of the estate without and with the moves.
@@ -144,3 +147,4 @@ class Plan:
     bound_kind: str | None = None
     unproven: tuple[str, ...] = ()
     prediction: Prediction | None = None
+    seen: dict[str, str] | None = None

@@ -60,6 +60,17 @@ class Snapshot:
         words += sorted(f"{n.source}/{n.name}" for n in self.nodes)
         return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
 
+    def source_id(self, name: str) -> str:
+        """What one source looks like: how many nodes it has, and a digest of their names.
+
+        A plan says so of each source that it was made for. It is no proof of being the same
+        cluster, but one of other nodes is told apart.
+        """
+        kinds = [s.kind for s in self.sources if s.name == name]
+        names = sorted(n.name for n in self.nodes if n.source == name)
+        words = "\n".join((*kinds, *names))
+        return f"{len(names)} nodes {hashlib.sha256(words.encode()).hexdigest()[:12]}"
+
 
 class SnapshotError(ValueError):
     """A snapshot file that cannot be read: says which field and why."""

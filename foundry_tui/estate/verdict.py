@@ -32,6 +32,7 @@ class Verdict:
 
     `closed` says that nothing of it is looked at any more: every promise was decided, or its
     horizon is over. `undone` that the plan was taken back, after which nothing is measured.
+    `moves_done` of its `moves` that send anything were carried out; None where that is not known.
     """
 
     plan: str
@@ -40,6 +41,13 @@ class Verdict:
     closed: bool
     promises: tuple[Kept, ...]
     undone: bool = False
+    moves: int | None = None
+    moves_done: int | None = None
+
+    @property
+    def still_open(self) -> int:
+        """How many promises are not decided and may yet be."""
+        return 0 if self.closed else sum(p.kept is None for p in self.promises)
 
     @property
     def counted(self) -> tuple[int, int]:

@@ -2,13 +2,14 @@
 
 Waiting runs are looked at in the scheduler's own order and placed by fragmentation gradient or by
 best fit: valid, explained, and quickly there. Then an exact search makes the plan better for as
-long as it may, and says how far from the best it can be at most. Nothing that runs is touched.
+long as it may, and says how far from the best it can be at most. Nothing that runs is touched for
+that. Beside it stands room: few running runs that move so that a large one starts.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,17 +18,21 @@ from foundry_tui.estate.plan import Move, NotProposed, Plan, Target
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import RunState
 from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.estate.verdict import RuleRecord
 from foundry_tui.optimiser.goal import GOALS
 from foundry_tui.optimiser.result import Refused, gap, plan_id
 
 if TYPE_CHECKING:
     from foundry_tui.optimiser.arrays import Board
+    from foundry_tui.optimiser.fractions import Known
     from foundry_tui.optimiser.look import Look
     from foundry_tui.optimiser.placing import Start
+    from foundry_tui.optimiser.room import Passage
 
 POLICIES = ("best", "fgd", "best_fit")
 
 _NOTHING: Refused = {}
+_UNMEASURED: Mapping[str, Known] = {}
 _UNFORESEEN = "what it does to the waiting: with a time limit of 0 nothing is predicted"
 _CUT = "left out by the asked number of moves"
 
@@ -44,6 +49,9 @@ def advise(
     time_limit_s: float = 0.0,
     limit: int | None = None,
     refused: Refused = _NOTHING,
+    room: bool = True,
+    trust: Sequence[RuleRecord] = (),
+    known: Mapping[str, Known] = _UNMEASURED,
     cancelled: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
@@ -55,8 +63,11 @@ def advise(
     is predicted. A GPU is
     called idle at `idle_util_pct` percent or less for `idle_after_s` seconds. `refused` are nodes
     that the scheduler itself would not give to a run (`verify.refusals`): they are not proposed
-    again. `cancelled` ends the search early, `progress` is told in words how far it is. `clock`
-    gives seconds and is read for `solve_s` only.
+    again. Without `room` no running run is moved for a waiting one; nobody is where the objective
+    is to disturb nobody, or to strand least. `trust` is how well each rule kept its promises
+    (`trust.weighed`), `known` what was measured of runs, by id: whoever waits for a whole GPU and
+    could live on a share is told. `cancelled` ends the search early, `progress` is told in words
+    how far it is. `clock` gives seconds and is read for `solve_s` only.
 
     The waiting range of an array becomes one move for each set of nodes: the tasks that go there,
     each with a placement of its own.
@@ -67,10 +78,20 @@ def advise(
     """
     _check(policy, objective, time_limit_s, limit)
     # These need numpy, which a face that only lists runs should not pay for.
-    from foundry_tui.optimiser import arrays, assumptions, certificate, idle, measures
+    from foundry_tui.optimiser import (
+        arrays,
+        assumptions,
+        certificate,
+        idle,
+        measures,
+        roommoves,
+        shrink,
+    )
+    from foundry_tui.optimiser import room as making_room
     from foundry_tui.optimiser.foresee import foresee
     from foundry_tui.optimiser.look import look
     from foundry_tui.optimiser.moves import by_nodes, move
+    from foundry_tui.optimiser.trust import weighed
 
     began_s, goal = clock(), GOALS[objective]
     names = dict.fromkeys([n.source for n in snapshot.nodes] + [r.source for r in snapshot.runs])
@@ -111,24 +132,38 @@ def advise(
         left_s = max(0.0, left_s - found.search_s)
         left += [NotProposed(Target("run", run.id), words) for run, words in found.waits]
         groups = by_nodes(found.starts)
-        room = len(groups) if limit is None else limit - len(moves)
-        for group in groups[room:]:
+        most = len(groups) if limit is None else limit - len(moves)
+        for group in groups[most:]:
             words = f"could start now, {_CUT}: {group[0].why}"
             left.append(NotProposed(Target("run", group[0].demand.run.id), words))
-        moves += [move(board, group, rights, now, found.worth(group)) for group in groups[:room]]
-        starts[name] = [start for group in groups[:room] for start in group]
+        moves += [move(board, group, rights, now, found.worth(group)) for group in groups[:most]]
+        starts[name] = [start for group in groups[:most] for start in group]
+    rooms: dict[str, list[Passage]] = {}
+    for name, found in looks.items() if room and goal.moves_running else ():
+        rights = rights_by_source.get(name)
+        for passage in making_room.find(snapshot, found, starts[name], rights, now):
+            made = roommoves.moves(boards[name], passage, rights, now, found.worth([passage.start]))
+            if limit is None or len(moves) + len(made) <= limit:
+                moves += made
+                rooms.setdefault(name, []).append(passage)
+                left = [n for n in left if n.target.id != passage.run.id]
     resting = idle.find(snapshot, now, util_pct=idle_util_pct, after_s=idle_after_s)
-    reviews = idle.moves(resting, snapshot, now)
-    room = len(reviews) if limit is None else limit - len(moves)
-    left += [NotProposed(m.target, f"{_CUT}: {m.why}") for m in reviews[room:]]
-    moves = [replace(m, id=f"m{n}") for n, m in enumerate(moves + reviews[:room], start=1)]
+    starting = {m.target.id for m in moves}
+    reviews = [
+        m
+        for m in (shrink.moves(snapshot, known, rights_by_source, now) if known else ())
+        if m.target.id not in starting
+    ]
+    reviews += idle.moves(resting, snapshot, now)
+    most = len(reviews) if limit is None else limit - len(moves)
+    left += [NotProposed(m.target, f"{_CUT}: {m.why}") for m in reviews[most:]]
+    moves = _numbered(weighed(_numbered(moves + reviews[:most]), trust))
     before = measures.before(snapshot, boards, mixes, len(resting.gpus))
-    after = measures.after(before, boards, mixes, starts)
-    proof = certificate.certify(goal, looks, starts, after, boards, mixes)
+    after = measures.after(before, boards, mixes, starts, rooms)
+    proof = certificate.certify(goal, looks, starts, after, boards, mixes, rooms)
     prediction = None
     if time_limit_s:
-        told = before["gpus_allocated"]
-        prediction = foresee(snapshot, looks, starts, told, now, cancelled)
+        prediction = foresee(snapshot, looks, starts, rooms, (before, after), now, cancelled)
     placed = [start for found_here in starts.values() for start in found_here]
     return Plan(
         id=plan_id(snapshot.estate_id, now, moves),
@@ -146,13 +181,19 @@ def advise(
         assumptions=(
             *assumptions.of_goal(goal),
             *assumptions.stated(snapshot, placed, moves, resting, rights_by_source),
+            *assumptions.of_room(rooms),
         ),
         not_proposed=tuple(left),
         sense=goal.sense,
         bound_kind=proof.bound_kind,
         unproven=proof.unproven if time_limit_s else (*proof.unproven, _UNFORESEEN),
         prediction=prediction,
+        seen={name: snapshot.source_id(name) for name in names},
     )
+
+
+def _numbered(moves: Sequence[Move]) -> list[Move]:
+    return [replace(move, id=f"m{n}") for n, move in enumerate(moves, start=1)]
 
 
 def _check(policy: str, objective: str, time_limit_s: float, limit: int | None) -> None:

@@ -40,7 +40,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What one running run gives back on one node (row) at its time limit.
+    """What one running run (by id) gives back on one node (row) at its time limit.
 
     `gpus` are pairs of GPU position and thousandths.
     """
@@ -50,6 +50,7 @@ class Ending:
     gpus: tuple[tuple[int, int], ...]
     cpu_milli: int
     memory_mib: int
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Board:
     instances: dict[str, NDArray[np.int64]]
     stock: Stock
     _masks: dict[Where, Mask] = field(default_factory=dict)
+    _pools: dict[tuple[str, ...], Mask] = field(default_factory=dict)
 
     def allowed(self, where: Where) -> Mask:
         """The rows that will do, whatever is left on them."""
@@ -104,6 +106,14 @@ class Board:
             if where.share:
                 mask &= self.takes_shares
             self._masks[where] = mask
+        return mask
+
+    def in_pools(self, names: tuple[str, ...]) -> Mask:
+        """The rows of nodes in one of these node pools or partitions."""
+        mask = self._pools.get(names)
+        if mask is None:
+            rows = [not set(names).isdisjoint(node.queues) for node in self.nodes]
+            mask = self._pools[names] = np.array(rows, dtype=np.bool_)
         return mask
 
     def _will_do(self, node: Node, where: Where) -> bool:
@@ -266,5 +276,5 @@ def _endings_of(
             cpu_milli = (run.request.cpu_milli or 0) // parts
             memory_mib = (run.request.memory_bytes or 0) // (parts * MIB)
             gpus = tuple(held.get((run.id, row), ()))
-            found.append(Ending(row, run.ends_by, gpus, cpu_milli, memory_mib))
+            found.append(Ending(row, run.ends_by, gpus, cpu_milli, memory_mib, run.id))
     return found

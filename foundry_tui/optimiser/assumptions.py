@@ -12,6 +12,7 @@ from foundry_tui.optimiser import weights
 from foundry_tui.optimiser.goal import Goal
 from foundry_tui.optimiser.idle import Idle
 from foundry_tui.optimiser.placing import Start
+from foundry_tui.optimiser.room import Passage
 
 
 def of_goal(goal: Goal) -> tuple[str, ...]:
@@ -83,6 +84,26 @@ def stated(
         "run wants its nodes for itself",
         *(text.format(count) for count, text in counted if count),
     )
+
+
+def of_room(rooms: Mapping[str, Sequence[Passage]]) -> tuple[str, ...]:
+    """What the passages rest on; nothing without any."""
+    made = [passage for here in rooms.values() for passage in here]
+    if not made:
+        return ()
+    moved = [one.run for passage in made for one, _ in passage.relocation.moved]
+    words = [
+        f"room for {len(made)} runs is made by starting {len(moved)} again elsewhere: their work "
+        "since the start counts as lost, because no scheduler knows of checkpoints",
+        "the scheduler was not asked about the nodes that become free: it answers for the nodes as "
+        "they are",
+    ]
+    if any(run.scheduler != "slurm" for run in moved):
+        words.append(
+            "KAI and Run:ai place runs themselves: where what moves starts again, and that nobody "
+            "else takes the room, is not certain"
+        )
+    return tuple(words)
 
 
 def _own(start: Start, rights: Rights | None) -> bool:

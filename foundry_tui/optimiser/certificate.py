@@ -13,7 +13,13 @@ from foundry_tui.optimiser.look import Look
 from foundry_tui.optimiser.placing import Start
 from foundry_tui.optimiser.refine import Found
 from foundry_tui.optimiser.result import Measures
+from foundry_tui.optimiser.room import Passage
 from scheduler_sim.fragmentation import Mix
+
+ROOM = (
+    "that no other running runs would make better room: the bound counts what room is made for as "
+    "started"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +40,12 @@ def certify(
     after: Measures,
     boards: Mapping[str, Board],
     mixes: Mapping[str, Mix | None],
+    rooms: Mapping[str, Sequence[Passage]],
 ) -> Certificate:
-    """The certificate of the plan that makes the `kept` starts of the looks."""
+    """The certificate of the plan that makes the `kept` starts of the looks and the passages.
+
+    What passages start is added to objective and bound alike: which are best nobody proves.
+    """
     cut = any(len(kept.get(name, ())) < len(one.starts) for name, one in looks.items())
     slacks = [one.slack for one in looks.values()]
     slack = None if None in slacks else sum(s for s in slacks if s is not None) / WHOLE_MILLI
@@ -49,7 +59,9 @@ def certify(
     else:
         objective = sum(one.worth(kept.get(name, ())) for name, one in looks.items())
         most = sum(one.worth(one.starts) for one in looks.values())
-        bound = None if slack is None else most + slack
+        more = sum(looks[name].worth([p.start]) for name, made in rooms.items() for p in made)
+        bound = None if slack is None else most + slack + more
+        objective += more
     kinds = dict.fromkeys(one.bound_kind for one in looks.values() if one.slack)
     if not kinds:
         kinds = dict.fromkeys(one.bound_kind for one in looks.values())
@@ -58,7 +70,7 @@ def certify(
         bound=bound,
         bound_kind="; ".join(kinds) if kinds and bound is not None else None,
         status=_status(looks, cut=cut),
-        unproven=tuple(_unproven(looks, cut=cut)),
+        unproven=(*_unproven(looks, cut=cut), *((ROOM,) if rooms else ())),
     )
 
 

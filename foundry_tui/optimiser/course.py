@@ -55,6 +55,20 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """A running run that a plan starts again elsewhere: what it gives back now, and its new place.
+
+    `runs_s` is its whole time limit, because its work is done again.
+    """
+
+    run: str
+    held: Held
+    request: Request
+    runs_s: float | None
+    part: tuple[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
     """When tasks start, in seconds from now by run; and the mean of the GPUs allocated anew.
 
@@ -73,15 +87,26 @@ def play(
     planned: Sequence[Planned],
     horizon_s: float,
     cancelled: Callable[[], bool],
+    moved: Sequence[Moved] = (),
 ) -> Course | None:
-    """The course of the next `horizon_s` seconds; None when it was cancelled."""
+    """The course of the next `horizon_s` seconds; None when it was cancelled.
+
+    The `moved` leave first, then the `planned` start, then the moved do again.
+    """
     found = _Course(board, waiting, horizon_s)
+    gone = {one.run for one in moved}
+    for one in moved:
+        found.leave(one.held)
     for ending in endings:
+        if ending.run in gone:
+            continue
         at_s = max(1.0, ending.at.timestamp() - now_s)
         found.running(at_s, (ending.row, ending.gpus, ending.cpu_milli, ending.memory_mib))
     found.seal()
     for start in planned:
         found.begin(start.number, start.request, start.runs_s, start.parts)
+    for one in moved:
+        found.take(one.request, one.runs_s, [one.part])
     found.look(np.arange(len(board.nodes)))
     events = 0
     while found.ends and found.ends[0][0] <= horizon_s:
@@ -166,6 +191,24 @@ class _Course:
         """One task starts now."""
         self._left[number] -= 1
         self.starts_s[number].append(self._now_s)
+        self.take(request, runs_s, parts)
+
+    def leave(self, held: Held) -> None:
+        """Work that runs gives back what it holds, before anything else happens."""
+        row, gpus, cpu_milli, memory_mib = held
+        self.cpu[row] += cpu_milli
+        self.memory[row] += memory_mib
+        for g, milli in gpus:
+            self.gpu[row, g] += milli
+            self._milli -= milli
+
+    def take(
+        self,
+        request: Request,
+        runs_s: float | None,
+        parts: Sequence[tuple[int, tuple[int, ...]]],
+    ) -> None:
+        """Work begins now on these devices."""
         self._milli += len(parts) * request.total_milli
         held = []
         for row, gpus in parts:

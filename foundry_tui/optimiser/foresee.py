@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foundry_tui.estate.plan import Prediction, WaitChange
+from foundry_tui.estate.run import Run
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.optimiser.arrays import endings
-from foundry_tui.optimiser.course import Course, Planned, Waiting, play
+from foundry_tui.optimiser.course import Course, Moved, Planned, Waiting, play
 from foundry_tui.optimiser.demand import Demand
 from foundry_tui.optimiser.look import Look
 from foundry_tui.optimiser.placing import Start, alternatives, where
+from foundry_tui.optimiser.result import Measures
+from foundry_tui.optimiser.room import Passage
 from scheduler_sim.cluster import Mask
 
 HORIZON_S = 24 * 3600.0
@@ -32,16 +35,26 @@ ASSUMES = (
     "a task that does not start within the horizon counts as if it waited until then",
 )
 
+MOVED = (
+    "a run that makes room starts again at once elsewhere, and counts as one that waits as long as "
+    "it has run, since that work is done again"
+)
+
 
 def foresee(
     snapshot: Snapshot,
     looks: Mapping[str, Look],
     starts: Mapping[str, Sequence[Start]],
-    allocated_gpus: float | None,
+    rooms: Mapping[str, Sequence[Passage]],
+    measures: tuple[Measures, Measures],
     now: datetime,
     cancelled: Callable[[], bool],
 ) -> Prediction | None:
-    """What the starts change within `HORIZON_S`; None when nothing waits, or it was cancelled."""
+    """What starts and passages change within `HORIZON_S`.
+
+    `measures` are those of the estate before and right after the moves. None when nothing waits,
+    or it was cancelled.
+    """
     without: list[float] = []
     with_plan: list[float] = []
     of: dict[tuple[str, str], list[int]] = {}
@@ -67,28 +80,36 @@ def foresee(
                 _runs_s(s.demand.run.request.time_limit_s),
                 s.parts,
             )
-            for s in starts.get(source, ())
+            for s in (*starts.get(source, ()), *(p.start for p in rooms.get(source, ())))
             if s.demand.run.id in number
         ]
+        moved = _moved(rooms.get(source, ()))
         ends = endings(look.board, snapshot)
-        for place, (plan, waits) in enumerate((((), without), (planned, with_plan))):
-            course = play(look.board, ends, now.timestamp(), waiting, plan, HORIZON_S, cancelled)
+        both: tuple[tuple[Sequence[Planned], Sequence[Moved], list[float]], ...]
+        both = (((), (), without), (planned, moved, with_plan))
+        for place, (plan, goes, waits) in enumerate(both):
+            now_s = now.timestamp()
+            course = play(look.board, ends, now_s, waiting, plan, HORIZON_S, cancelled, goes)
             if course is None:
                 return None
             gpus[place] += course.gpus
             begin = len(waits)
             waits += _waits(course, waiting)
         for c in candidates:
-            run = c.ways[0].run
-            for kind, name in (("user", run.user), ("account", run.account)):
-                if name is not None:
-                    places = of.setdefault((kind, name), [])
-                    places += range(begin, begin + c.ways[0].tasks)
+            _count(of, c.ways[0].run, range(begin, begin + c.ways[0].tasks))
             begin += c.ways[0].tasks
+        for passage in rooms.get(source, ()):
+            for one, _ in passage.relocation.moved:
+                again_s = _again_s(one.run, now)
+                if again_s is not None:
+                    _count(of, one.run, range(len(without), len(without) + 1))
+                    without.append(0.0)
+                    with_plan.append(min(HORIZON_S, again_s))
     if not without:
         return None
     before, after = np.array(without), np.array(with_plan)
-    base = allocated_gpus or 0.0
+    first, last = measures
+    base = first["gpus_allocated"] or 0.0
     return Prediction(
         horizon_s=HORIZON_S,
         runs=len(before),
@@ -101,8 +122,40 @@ def foresee(
         allocated_without=base + gpus[0],
         allocated_with=base + gpus[1],
         changes=tuple(_changes(of, before, after)),
-        assumes=ASSUMES,
+        assumes=(*ASSUMES, *((MOVED,) if any(rooms.values()) else ())),
+        wait_p50_without_s=float(np.percentile(before, 50)),
+        wait_p50_with_s=float(np.percentile(after, 50)),
+        stranded_without_gpus=first["fragmentation_gpus"],
+        stranded_with_gpus=last["fragmentation_gpus"],
     )
+
+
+def _moved(rooms: Sequence[Passage]) -> list[Moved]:
+    return [
+        Moved(
+            one.run.id,
+            (one.row, one.gpus, one.request.cpu_milli, one.request.memory_mib),
+            one.request,
+            _runs_s(one.run.request.time_limit_s),
+            part,
+        )
+        for passage in rooms
+        for one, part in passage.relocation.moved
+    ]
+
+
+def _again_s(run: Run, now: datetime) -> float | None:
+    """How long a run that is moved has run, which is done again; None where that is not known."""
+    return None if run.started_at is None else max(0.0, (now - run.started_at).total_seconds())
+
+
+def _count(of: dict[tuple[str, str], list[int]], run: Run, places: Iterable[int]) -> None:
+    """Note whose waits these are: the user's, the account's, and those of each of its queues."""
+    names = [("user", run.user), ("account", run.account)]
+    names += [("queue", queue) for queue in run.queues]
+    for kind, name in names:
+        if name is not None:
+            of.setdefault((kind, name), []).extend(places)
 
 
 def _runs_s(limit_s: int | None) -> float | None:

@@ -67,9 +67,9 @@ def fractions(
     """
     measured = readings(snapshot) if known is None else known
     asking = [run for run in snapshot.runs if _share(run) is not None]
-    halves = _halves(snapshot.runs, measured)
+    less = halves(snapshot.runs, measured)
     here = tariffs(asking)
-    shared = tariffs(asking, halves)
+    shared = tariffs(asking, less)
     asked_by = Counter({(source, milli): 0 for source in here for milli in wanted})
     for run in asking:
         asked_by[run.source, _share(run) or 0] += run.count
@@ -78,7 +78,7 @@ def fractions(
     for run in asking:
         its = costs[run.source, _share(run) or 0]
         runs.append(_advice(run, its, here[run.source], measured.get(run.id), assumed))
-    for run, _ in halves:
+    for run, _ in less:
         whole = cost(shared[run.source], run.source, WHOLE_MILLI, run.count)
         runs.append(_advice(run, whole, shared[run.source], measured[run.id], None))
     runs.sort(key=lambda a: (a.advised_milli is None, a.asked_milli - a.effective_milli, a.run))
@@ -203,7 +203,7 @@ def _share(run: Run) -> int | None:
     return each
 
 
-def _halves(runs: Iterable[Run], known: Mapping[str, Known]) -> list[tuple[Run, int]]:
+def halves(runs: Iterable[Run], known: Mapping[str, Known]) -> list[tuple[Run, int]]:
     """Live runs with one whole GPU each of which, as measured, half is enough; and how much is.
 
     With several GPUs each their processes wait for each other, and a share of one slows them all.

@@ -10,7 +10,8 @@ class Goal:
     """An objective: its name in a plan, whether much or little of it is good, what it means.
 
     With `keep_starts` nobody is passed over: what the scheduler's order would start has to start.
-    Without `others` no run changes its queue.
+    Without `others` no run changes its queue. With `moves_running` running runs may be moved to
+    make room.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Goal:
     keep_starts: bool = False
     others: bool = True
     by_fragmentation: bool = False
+    moves_running: bool = False
 
 
 GOALS = {
@@ -27,6 +29,7 @@ GOALS = {
         "max",
         "the plan starts the waiting work that is worth most, also where another run comes first "
         "in the scheduler's order; a change of queue costs 0.001 of a GPU",
+        moves_running=True,
     ),
     "strand": Goal(
         "stranded GPUs",

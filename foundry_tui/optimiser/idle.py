@@ -87,6 +87,7 @@ def _review(run_id: str, gpus: Sequence[Gpu], run: Run | None, now: datetime) ->
         risk="high",
         owner=owner,
         why=why,
+        rule="idle",
     )
 
 

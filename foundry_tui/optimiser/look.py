@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from foundry_tui.estate.gpu import WHOLE_MILLI
@@ -21,7 +21,7 @@ from foundry_tui.optimiser.placing import Candidate, Placing, Start, chooser
 from foundry_tui.optimiser.problem import objective, pooled
 from foundry_tui.optimiser.refine import Found, refine
 from foundry_tui.optimiser.result import Refused
-from foundry_tui.optimiser.timeline import Timeline
+from foundry_tui.optimiser.timeline import Kept, Timeline
 from foundry_tui.optimiser.weights import Weights
 from scheduler_sim.fragmentation import Mix
 
@@ -34,7 +34,8 @@ NO_ROOM = "trivial: nothing that waits fits anywhere now"
 class Look:
     """The starts of one source, why other runs wait, and what is known of better starts.
 
-    `candidates` are all runs that were looked at for a place.
+    `candidates` are all runs that were looked at for a place, in the scheduler's order; `kept`
+    tells of those that wait when and where they can start at the earliest, as far as is known.
     `slack` is what a plan could be better at most, in thousandths of the objective: of a weighted
     GPU, or of a stranded one; None when it is not known. `search_s` is the time of the search,
     `ended` why nothing is proven.
@@ -51,6 +52,7 @@ class Look:
     searched: bool
     improved: bool
     ended: str | None
+    kept: Mapping[str, Kept] = field(default_factory=dict)
 
     @property
     def proven(self) -> bool:
@@ -114,6 +116,7 @@ def look(
         False,
         False,
         None,
+        line.kept,
     )
     built = build(
         board,

@@ -11,9 +11,13 @@ from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.optimiser.arrays import Board
 from foundry_tui.optimiser.demand import per_node
 from foundry_tui.optimiser.placing import Start
+from foundry_tui.optimiser.relocate import make
 from foundry_tui.optimiser.result import Measures, shifted
+from foundry_tui.optimiser.room import Passage
 from scheduler_sim.cluster import Cluster, Request
 from scheduler_sim.fragmentation import Mix, fragmentation, typical
+
+NO_ROOMS: Mapping[str, Sequence[Passage]] = {}
 
 MOST_TASKS = 100
 """An array counts at most this many times in the mix, so that one sweep does not become it."""
@@ -87,15 +91,19 @@ def after(
     boards: Mapping[str, Board],
     mixes: Mapping[str, Mix | None],
     starts: Mapping[str, Sequence[Start]],
+    rooms: Mapping[str, Sequence[Passage]] = NO_ROOMS,
 ) -> Measures:
-    """The same measures once the starts (by source) have happened."""
+    """The same measures once the starts and the passages (by source) have happened."""
     clusters = {}
     for source, board in boards.items():
         cluster = clusters[source] = board.cluster.copy()
         for start in starts.get(source, ()):
             for row, positions in start.parts:
                 cluster.place(row, positions, start.demand.request)
+        for passage in rooms.get(source, ()):
+            make(cluster, passage.relocation, passage.start.demand.request)
     found = [start for here in starts.values() for start in here]
+    found += [passage.start for here in rooms.values() for passage in here]
     gpus = sum(s.demand.gpu_milli for s in found) / WHOLE_MILLI
     asked = sum(s.demand.run.request.gpu_milli or 0 for s in found) / WHOLE_MILLI
     return {

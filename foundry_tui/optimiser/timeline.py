@@ -38,7 +38,8 @@ class Timeline:
 
     `left` is what is left now, `firm` what is left now and at every later step, that is, not kept
     for a run that waits ahead. Both are clusters for the placement policies. `kept_from_s` is the
-    first moment at which a node is kept (inf: it is not) and `kept_for` the run it is kept for.
+    first moment at which a node is kept (inf: it is not) and `kept_for` the run it is kept for;
+    `kept` tells of each run that keeps a place when and where.
     Arrays are (nodes, steps, GPUs) and (nodes, steps).
     """
 
@@ -49,6 +50,7 @@ class Timeline:
         self.firm = cluster.copy()
         self.kept_from_s: Seconds = np.full(len(cluster.nodes), NEVER_S)
         self.kept_for: dict[int, str] = {}
+        self.kept: dict[str, Kept] = {}
         self._board = board
         self._soonest: dict[tuple[Request, Where], _Soonest] = {}
         self._keeps: dict[int, list[_Keep]] = {}
@@ -99,6 +101,7 @@ class Timeline:
 
     def keep(self, run: str, kept: Kept, request: Request) -> None:
         """Take a waiting run's share on the rows of `kept` from that moment on."""
+        self.kept[run] = kept
         for row in kept.rows:
             step = int(np.searchsorted(self._at_s[row], kept.at_s, side="right")) - 1
             sure, firm = self._sure_gpu[row, step].tolist(), self.firm.gpu_left[row].tolist()

@@ -14,7 +14,7 @@ from foundry_tui.estate.gpu import WHOLE_MILLI
 from foundry_tui.estate.plan import Move, Plan
 from foundry_tui.estate.tradeoff import TradeOff
 
-STARTING = frozenset({"start", "move_queue"})
+STARTING = frozenset({"start", "move_queue", "make_room"})
 """Actions that put a waiting run on GPUs."""
 
 Needs = Mapping[str, Collection[str]]
@@ -57,14 +57,20 @@ def tradeoff(plan: Plan) -> tuple[TradeOff, ...]:
 def needs(moves: Sequence[Move]) -> dict[str, tuple[str, ...]]:
     """Id of a move -> the moves without which it cannot be made, in the plan's order.
 
-    They are those that touch a run which it displaces: they make its room.
+    They are those that touch a run which it displaces: they make its room, or start that run
+    again. What awaits a run needs the move that starts it.
     """
     touching: dict[str, list[str]] = {}
     for move in moves:
         if move.target.kind == "run":
             touching.setdefault(move.target.id, []).append(move.id)
     return {
-        move.id: tuple(i for run in move.displaces for i in touching.get(run, ()) if i != move.id)
+        move.id: tuple(
+            i
+            for run in (*move.displaces, *([move.awaits] if move.awaits else ()))
+            for i in touching.get(run, ())
+            if i != move.id
+        )
         for move in moves
     }
 

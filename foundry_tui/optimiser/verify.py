@@ -27,7 +27,8 @@ SOON = timedelta(seconds=60)
 def what_if(move: Move) -> tuple[tuple[str, str], ...] | None:
     """The changes to ask the scheduler's estimate about, in the words of `ChangeRun.fields`.
 
-    None for a move that starts nothing.
+    None for a move that starts nothing, and for one that first makes room: the scheduler would
+    answer for the nodes as they are, not as they will be.
     """
     if move.action not in ("start", "move_queue"):
         return None
@@ -103,8 +104,13 @@ def checked(plan: Plan, answers: Answers) -> Plan:
     )
 
 
+def _tasks(move: Move) -> int:
+    """How many tasks it starts: all of them on the same nodes."""
+    return max(1, len(move.placement) // max(1, len({p.node for p in move.placement})))
+
+
 def _without(after: Measures, dropped: Sequence[Move]) -> Measures:
     """The measures after the plan, without the starts of the dropped moves."""
     gpus = sum(m.gpu_milli or 0 for m in dropped) / WHOLE_MILLI
-    tasks = sum(int((m.precondition or {}).get("tasks") or 1) for m in dropped)
+    tasks = sum(_tasks(m) for m in dropped)
     return {**shifted(after, -gpus, -gpus, -tasks), "fragmentation_gpus": None}

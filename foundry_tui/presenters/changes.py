@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from foundry_tui.estate.acts import (
     Cancel,
@@ -19,7 +19,7 @@ from foundry_tui.estate.acts import (
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.presenters import units
 from foundry_tui.presenters.page import Style, coloured, finish, wrap
-from foundry_tui.presenters.records.acts import JournalEntry
+from foundry_tui.presenters.records.acts import Aim, JournalEntry
 from foundry_tui.presenters.table import Column, draw
 
 MOST_ITEMS = 10
@@ -178,17 +178,38 @@ def journal_cells(entry: JournalEntry) -> tuple[SafeText, ...]:
         safe(entry.change.act),
         safe(entry.change.status),
         safe(entry.source),
-        safe(entry.who.user),
+        safe(
+            f"{entry.who.user} ({entry.who.sudo_user})" if entry.who.sudo_user else entry.who.user
+        ),
         safe(entry.change.undoes or ""),
         safe(" ".join(entry.items)),
     )
+
+
+_PURPOSES: tuple[tuple[Column, Callable[[Aim], str]], ...] = (
+    (Column("PLAN", min_width=6, priority=6, stretch=True), lambda aim: aim.plan or ""),
+    (Column("WHY", min_width=8, priority=7, stretch=True), lambda aim: aim.why or ""),
+    (Column("UNTIL", priority=8), lambda aim: str(units.when(aim.until)) if aim.until else ""),
+    (
+        Column("APPROVED", min_width=8, priority=9, stretch=True),
+        lambda aim: " ".join(aim.approved_by),
+    ),
+)
+"""Columns that stand there when an entry has something in them."""
 
 
 def journal_text(entries: Sequence[JournalEntry], style: Style) -> str:
     """The changes that were sent, in the order given."""
     if not entries:
         return "No change was sent yet: the journal is empty."
-    drawn = draw(JOURNAL_COLUMNS, [journal_cells(entry) for entry in entries], style)
+    columns, rows = list(JOURNAL_COLUMNS), [list(journal_cells(entry)) for entry in entries]
+    for column, told in _PURPOSES:
+        texts = [told(entry.purpose) for entry in entries]
+        if any(texts):
+            columns.append(column)
+            for row, text in zip(rows, texts, strict=True):
+                row.append(safe(text, max_cells=400))
+    drawn = draw(columns, rows, style)
     lines, below = drawn.lines, list[str]()
     if any(entry.change.status == "open" for entry in entries):
         words = "open: it was broken off while being sent; the next command that can settles it"

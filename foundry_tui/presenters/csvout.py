@@ -43,7 +43,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "moves": _names(
         "id target_kind target_id action placement gpu_milli precondition inverse gain cost risk "
-        "owner why command queue displaces starts_at worth"
+        "owner why command queue displaces starts_at worth steps awaits irreversible "
+        "starts_within_s rule"
     ),
     "fractions": _names(
         "run user state asked_milli effective_milli safe_milli advised_milli basis why evidence "
@@ -57,8 +58,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "tradeoffs": _names(
         "moves added gain cost net gain_unknown worth gpus_allocated owners stopped"
     ),
+    "verdicts": _names(
+        "plan applied_at judged_at closed undone moves moves_done kept decided open"
+    ),
+    "promises": _names("plan what promised measured kept unit move rule why"),
     "changes": _names(
-        "id status receipts act at undoes source user host items commands finished_at"
+        "id status receipts act at undoes source user host items commands finished_at uid "
+        "sudo_user ssh_connection plan move step why until approved_by inverse"
     ),
 }
 """The columns of each kind of row, in the order of the records' fields."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from foundry_tui.estate.gpu import WHOLE_MILLI, Gpu
+from foundry_tui.estate.waste import Idle
 from foundry_tui.presenters import units
 from foundry_tui.presenters.health import health
 from foundry_tui.presenters.tables import short_id
 from foundry_tui.presenters.toned import Line
-from foundry_tui.presenters.waste import Idle
 
 
 def idle_words(one: Idle, now: datetime) -> str:

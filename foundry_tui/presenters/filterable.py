@@ -8,9 +8,9 @@ from foundry_tui.estate.gpu import WHOLE_MILLI, Gpu
 from foundry_tui.estate.node import Node
 from foundry_tui.estate.queue import Queue
 from foundry_tui.estate.run import Run
+from foundry_tui.estate.waste import gpu_hours_idle
 from foundry_tui.presenters.health import grave
 from foundry_tui.presenters.units import since_s
-from foundry_tui.presenters.waste import gpu_hours_idle
 
 Fields = dict[str, object]
 """Field name -> value; None where the value is missing."""

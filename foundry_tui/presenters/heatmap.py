@@ -17,6 +17,7 @@ from foundry_tui.estate.gpu import Gpu
 from foundry_tui.estate.node import Node
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import SafeText, cells, pad
+from foundry_tui.estate.waste import IDLE_AFTER_S
 from foundry_tui.presenters import units
 from foundry_tui.presenters.heatgrid import (
     GAP,
@@ -35,7 +36,6 @@ from foundry_tui.presenters.nodepanel import glyph_tone
 from foundry_tui.presenters.nodeuse import NodeUse, Tally, add, node_uses, owners, shortened
 from foundry_tui.presenters.rows.model import natural
 from foundry_tui.presenters.totals import GpuTotals, gpu_totals
-from foundry_tui.presenters.waste import IDLE_AFTER_S
 
 __all__ = ["Cell", "GpuMap", "Parts", "gpu_map", "head_words", "racks"]
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from foundry_tui.estate.acts import INVERSES, Change, ReceiptStatus
 from foundry_tui.estate.text import safe
 from foundry_tui.presenters import units
+from foundry_tui.presenters.actwords import record_words
 from foundry_tui.presenters.changes import command_text
 from foundry_tui.presenters.page import Style
-from foundry_tui.presenters.records.acts import JournalEntry
+from foundry_tui.presenters.records.acts import Author, JournalEntry
 from foundry_tui.presenters.toned import Line, heading, pairs, paragraph
 
 _WORDS = {
@@ -27,13 +31,39 @@ _TONES = {
 }
 
 
-def fixed(change: Change) -> str | None:
-    """Why a change can never be taken back; None when it may be possible."""
-    if change.act not in INVERSES:
+def fixed(change: Change, inverse: Mapping[str, Any] | None = None) -> str | None:
+    """Why a change can never be taken back; None when it may be possible.
+
+    `inverse` is the record of the act that takes it back, where the journal keeps one.
+    """
+    if change.act not in INVERSES and inverse is None:
         return f"a {change.act} cannot be taken back"
     if all(receipt.status is not ReceiptStatus.DONE for receipt in change.receipts):
         return f"it changed nothing (it is {change.status})"
     return None
+
+
+def author(who: Author) -> str:
+    """Who asked, and as whom and from where as his environment told, which he could set."""
+    words = f"{who.user} (uid {who.uid}) on {who.host}"
+    words += f", sudo of {who.sudo_user}" if who.sudo_user else ""
+    return words + (f", from {who.ssh_connection.split()[0]}" if who.ssh_connection else "")
+
+
+def _purpose(entry: JournalEntry) -> list[tuple[str, str]]:
+    """What the change was part of and for, as far as that was told."""
+    aim = entry.purpose
+    facts = []
+    if aim.plan is not None:
+        step = "" if aim.step is None else f", step {aim.step + 1}"
+        facts.append(("plan", f"{aim.plan}, move {aim.move or '?'}{step}"))
+    if aim.why:
+        facts.append(("why", aim.why))
+    if aim.until is not None:
+        facts.append(("until", f"{units.when(aim.until)}, then it is taken back"))
+    if aim.approved_by:
+        facts.append(("approved", f"by {', '.join(aim.approved_by)}"))
+    return facts
 
 
 def change_lines(entry: JournalEntry, width: int) -> list[Line]:
@@ -44,13 +74,16 @@ def change_lines(entry: JournalEntry, width: int) -> list[Line]:
         ("act", change.act),
         ("status", status or change.status),
         ("source", entry.source),
-        ("asked", f"{units.when(change.at)} by {entry.who.user} on {entry.who.host}"),
+        ("asked", f"{units.when(change.at)} by {author(entry.who)}"),
         ("settled", str(units.when(entry.finished_at))),
+        *_purpose(entry),
     ]
     if change.undoes:
         facts.append(("takes back", change.undoes))
-    undo = fixed(change)
+    undo = fixed(change, entry.inverse)
     facts.append(("undo", undo or "possible, unless it was taken back already"))
+    if entry.inverse is not None and undo is None:
+        facts.append(("by", record_words(entry.inverse)))
     lines = [*pairs([(name, str(safe(value))) for name, value in facts], width), []]
     lines.append(heading("Sent"))
     for item, command in zip(entry.items, entry.commands, strict=False):

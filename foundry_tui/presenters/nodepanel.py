@@ -9,11 +9,11 @@ from foundry_tui.estate.gpu import Gpu, GpuSlice, Share
 from foundry_tui.estate.node import Node
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import SafeText, clip, pad, safe
+from foundry_tui.estate.waste import gpu_hours_idle
 from foundry_tui.presenters import heat, units
 from foundry_tui.presenters.health import fault_word, fault_words, grave
 from foundry_tui.presenters.tables import ailing, gpus_each, short_id, spent_s, text
 from foundry_tui.presenters.toned import Line, heading, pairs, paragraph
-from foundry_tui.presenters.waste import gpu_hours_idle
 
 GLYPH_TONES = {"!": "warn", "?": "warn", "x": "bad", ".": "dim", "F": "bad"}
 """Glyph of a GPU -> its tone; a digit has the tone of its tens of per cent."""

@@ -11,10 +11,10 @@ from foundry_tui.estate.gpu import WHOLE_MILLI, Gpu
 from foundry_tui.estate.node import Node, NodeState
 from foundry_tui.estate.run import HOLDING, Run
 from foundry_tui.estate.text import SafeText, cells, clip, safe
+from foundry_tui.estate.waste import IDLE_AFTER_S, is_idle
 from foundry_tui.presenters.health import grave
 from foundry_tui.presenters.heat import heat
 from foundry_tui.presenters.totals import AT_ZERO_PCT
-from foundry_tui.presenters.waste import IDLE_AFTER_S, is_idle
 
 NodeKey = tuple[str, str]
 """Source and name of a node."""

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.text import SafeText, safe
+from foundry_tui.estate.waste import IDLE_AFTER_S, idle
 from foundry_tui.presenters import totals, units
 from foundry_tui.presenters.health import health
 from foundry_tui.presenters.page import Style, finish, wrap
 from foundry_tui.presenters.table import Column, draw
 from foundry_tui.presenters.tables import placement_text, run_gpus, text
 from foundry_tui.presenters.totals import gpu_totals
-from foundry_tui.presenters.waste import IDLE_AFTER_S, idle
 
 __all__ = ["gpu_totals", "overview"]
 

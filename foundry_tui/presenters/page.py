@@ -8,8 +8,8 @@ from datetime import datetime
 
 from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.estate.text import ELLIPSIS, SafeText, cells, safe
+from foundry_tui.estate.waste import IDLE_AFTER_S
 from foundry_tui.presenters.units import UNKNOWN, age
-from foundry_tui.presenters.waste import IDLE_AFTER_S
 
 _ASCII = {UNKNOWN: "-", ELLIPSIS: "~", "·": "|"}
 

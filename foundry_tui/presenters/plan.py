@@ -8,7 +8,7 @@ from datetime import datetime
 from foundry_tui.estate.plan import Move, Plan
 from foundry_tui.estate.text import SafeText, cells, safe
 from foundry_tui.estate.tradeoff import TradeOff
-from foundry_tui.presenters import planwaits, units
+from foundry_tui.presenters import planmoves, planwaits, units
 from foundry_tui.presenters.changes import command_text
 from foundry_tui.presenters.page import Style, finish, wrap
 from foundry_tui.presenters.plancert import certificate
@@ -166,15 +166,12 @@ def _to(move: Move) -> SafeText:
 
 
 def _reasons(moves: Sequence[Move], style: Style) -> list[str]:
-    """Per move why, what it displaces and the exact command; the command is never cut."""
+    """Per move why, what it displaces, its steps and the exact command, which is never cut."""
     lines: list[str] = []
     for move in moves[:MOST_MOVES]:
         told = wrap(move.why, style.width, first="  ", rest="  ") if move.why else []
-        if move.owner:
-            told += wrap(f"{move.owner} must agree", style.width, first="  ", rest="    ")
-        if move.displaces:
-            displaced = f"displaces {', '.join(move.displaces)}"
-            told += wrap(displaced, style.width, first="  ", rest="    ")
+        for words in (*planmoves.warnings(move), *planmoves.promises(move), *planmoves.steps(move)):
+            told += wrap(words, style.width, first="  ", rest="    ")
         if move.command:
             told.append(f"  {command_text(move.command, style)}")
         if told:

@@ -14,7 +14,7 @@ from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.text import SafeText, cells, safe
 from foundry_tui.presenters.toned import Line, paragraph
 
-STARTING = frozenset({"start", "move_queue"})
+STARTING = frozenset({"start", "move_queue", "make_room", "restart"})
 """Actions that put a waiting run on GPUs; others leave the estate as it is until somebody agrees.
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from foundry_tui.estate.plan import Move, Plan
 from foundry_tui.estate.text import SafeText, cells, pad, safe
-from foundry_tui.presenters import planwaits, units
+from foundry_tui.presenters import planmoves, planwaits, units
 from foundry_tui.presenters.changes import command_text
 from foundry_tui.presenters.page import Style
 from foundry_tui.presenters.plan import measure, measure_name, measures, move_cells
@@ -68,12 +68,12 @@ def _right(text: SafeText) -> SafeText:
 
 
 def move_lines(move: Move, plan: Plan, width: int) -> list[Line]:
-    """Why this move, who must agree, what it displaces, and its exact command."""
+    """Why this move, who must agree, what it displaces and promises, and how it is sent."""
     lines = paragraph(move.why or "no reason is told", width)
-    if move.owner:
-        lines += paragraph(f"{move.owner} must agree", width, tone="warn")
-    if move.displaces:
-        lines += paragraph(f"displaces {', '.join(move.displaces)}", width, tone="warn")
+    for words in planmoves.warnings(move):
+        lines += paragraph(words, width, tone="warn")
+    for words in planmoves.promises(move):
+        lines += paragraph(words, width)
     gain, cost = units.number(move.gain), units.number(move.cost)
     lines += paragraph(f"gain {gain} GPUh · cost {cost} GPUh · risk {move.risk}", width, tone="dim")
     if move.starts_at:
@@ -83,6 +83,9 @@ def move_lines(move: Move, plan: Plan, width: int) -> list[Line]:
     if move.command:
         shown = command_text(move.command, Style(width=width))
         lines += paragraph(f"$ {shown}", width, tone="accent")
+    elif move.steps:
+        for words in planmoves.steps(move):
+            lines += paragraph(words, width, tone="accent")
     elif move.action == "review_idle":
         lines += paragraph(f"nothing to send: talk to {move.owner or 'the owner'}", width)
     place = move_cells(move)[3]

@@ -28,6 +28,11 @@ def rows(prediction: Prediction) -> tuple[tuple[SafeText, SafeText, SafeText], .
             units.duration(told.wait_mean_with_s),
         ),
         (
+            safe("wait p50"),
+            units.duration(told.wait_p50_without_s),
+            units.duration(told.wait_p50_with_s),
+        ),
+        (
             safe("wait p90"),
             units.duration(told.wait_p90_without_s),
             units.duration(told.wait_p90_with_s),

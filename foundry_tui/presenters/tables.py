@@ -14,13 +14,13 @@ from foundry_tui.estate.node import Node
 from foundry_tui.estate.queue import Queue, tree
 from foundry_tui.estate.run import HOLDING, Placement, Request, Run, RunState
 from foundry_tui.estate.text import SafeText, safe
+from foundry_tui.estate.waste import IDLE_AFTER_S, gpu_hours_idle, idle_s, is_idle
 from foundry_tui.presenters import units
 from foundry_tui.presenters.health import fault_word, fault_words
 from foundry_tui.presenters.heat import heat, legend
 from foundry_tui.presenters.page import Listing, finish, footer, nothing
 from foundry_tui.presenters.sharebars import told
 from foundry_tui.presenters.table import Column, draw
-from foundry_tui.presenters.waste import IDLE_AFTER_S, gpu_hours_idle, idle_s, is_idle
 
 Cells = tuple[SafeText, ...]
 """One row, one text per column."""

@@ -11,8 +11,8 @@ from foundry_tui.estate.gpu import WHOLE_MILLI, Gpu
 from foundry_tui.estate.idle import IDLE_PCT
 from foundry_tui.estate.node import Node, NodeState
 from foundry_tui.estate.run import Run, RunState
+from foundry_tui.estate.waste import IDLE_AFTER_S, gpu_hours_idle, is_idle
 from foundry_tui.presenters.health import grave
-from foundry_tui.presenters.waste import IDLE_AFTER_S, gpu_hours_idle, is_idle
 
 AT_ZERO_PCT = IDLE_PCT
 """Per cent: a GPU whose utilisation is at most this does nothing now."""

@@ -130,8 +130,10 @@ class SchedulerActor(Protocol):
         """None when the adapter can do this kind of act, else the reason why not."""
 
     def preview(self, act: Act, runs: tuple[Run, ...], token: str) -> Preview:
-        """The exact command or request for each item; nothing is sent.
+        """The exact command or request for each item; nothing is changed.
 
+        What is to be changed may be read for it, so that the inverse has the old values; what
+        could not be read then makes refusals of the items, with the reason.
         `runs` are the runs as last seen; `token` is the submit token that a creating act carries.
         """
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from foundry_tui.estate.acts import Change, Receipt, ReceiptStatus
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.store.chain import LOCK_TIMEOUT_S, Chain, Problem
+from foundry_tui.store.syslog import Syslog, shortened
 
 Clock = Callable[[], datetime]
 """The time now, with a time zone."""
@@ -129,10 +130,17 @@ class Journal:
     """The journal in a folder: the file `journal.jsonl`, hash-chained, mode 0600."""
 
     def __init__(
-        self, folder: Path, clock: Clock, *, lock_timeout_s: float = LOCK_TIMEOUT_S
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        lock_timeout_s: float = LOCK_TIMEOUT_S,
+        log: Syslog | None = None,
     ) -> None:
         self._chain = Chain(folder, "journal", lock_timeout_s=lock_timeout_s)
         self._clock = clock
+        self._log = log
+        self._begun: dict[str, dict[str, object]] = {}
 
     @property
     def path(self) -> Path:
@@ -177,7 +185,16 @@ class Journal:
             "inverse": inverse,
             **_told(purpose),
         }
-        return self._append("begin", change_id, fields, "so nothing was sent")
+        entry = self._append("begin", change_id, fields, "so nothing was sent")
+        self._begun[change_id] = {
+            "act": act_kind,
+            "source": source,
+            "plan": purpose.plan,
+            "undoes": undoes,
+            "targets": shortened(items),
+        }
+        self._witness("begin", entry, who)
+        return entry
 
     def finish(self, change_id: str, status: str, receipts: Sequence[Receipt]) -> Entry:
         """Record what came of a change; called again, the later result holds.
@@ -186,7 +203,27 @@ class Journal:
             JournalError: the result could not be recorded; the change stays `open`.
         """
         fields = {"status": status, "receipts": [asdict(receipt) for receipt in receipts]}
-        return self._append("finish", change_id, fields, f"so {change_id} stays open there")
+        entry = self._append("finish", change_id, fields, f"so {change_id} stays open there")
+        self._witness("finish", entry, Who.current(os.environ), status=status)
+        return entry
+
+    def _witness(self, event: str, entry: Entry, who: Who, **more: str) -> None:
+        """Tell the system log of a line that is on disk."""
+        if self._log is None:
+            return
+        known = self._begun.get(entry.change_id, {})
+        self._log.tell(
+            {
+                "event": event,
+                "change": entry.change_id,
+                "hash": entry.hash,
+                "user": who.user,
+                "uid": who.uid,
+                "sudo_user": who.sudo_user,
+                **more,
+                **known,
+            }
+        )
 
     def changes(self) -> tuple[Record, ...]:
         """Every change in the order of its beginning, with its latest result.

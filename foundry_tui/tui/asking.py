@@ -28,7 +28,7 @@ def question_of(
     style = Style(width=max(20, width - 2), ascii=ascii_only)
     lines: list[Line] = []
     for one in prepared:
-        lines += [_toned(line) for line in preview_text(one.preview, style).splitlines()]
+        lines += [toned(line) for line in preview_text(one.preview, style).splitlines()]
         for note in one.notes:
             lines.append([(f" {note}", "dim")])
     if all(len(p.preview.refused) == len(p.preview.items) for p in prepared):
@@ -47,7 +47,8 @@ def question_of(
     )
 
 
-def _toned(line: str) -> Line:
+def toned(line: str) -> Line:
+    """A line of a preview: what is refused, lost or final stands out."""
     bare = line.strip()
     if bare.startswith("refused:"):
         return [(f" {line}", "bad")]

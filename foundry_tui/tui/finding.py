@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from textual.app import App
-
 from foundry_tui.actions.onscreen import key_text
 from foundry_tui.actions.table import Action
 from foundry_tui.actions.views import first_start
 from foundry_tui.tui.place import Place
+from foundry_tui.tui.resizing import Resizing
 from foundry_tui.tui.tour import Tour
 from foundry_tui.tui.views import SavedViews
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from foundry_tui.tui.app import Foundry
 
 
-class Finding(App[int]):
+class Finding(Resizing):
     """What works from every place; `Foundry` is the whole app."""
 
     tour: Tour | None = None

@@ -96,6 +96,11 @@ class Going(Finding):
 
         self.enter(Journal())
 
+    def do_verdicts(self) -> None:
+        from foundry_tui.tui.screens.verdicts import Verdicts
+
+        self.enter(Verdicts())
+
     def do_log(self) -> None:
         from foundry_tui.tui.screens.commands import Commands
 

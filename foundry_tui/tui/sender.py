@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,34 @@ class Ready:
     failed: Failed | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a piece of work: in one line with its tone, and each command with its answer.
+
+    `undo` is the id of the change or plan that the undo key takes back, None for nothing.
+    """
+
+    words: str
+    tone: str
+    entries: tuple[Entry, ...] = ()
+    undo: str | None = None
+
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What goes out step by step, such as a plan: `send` does it off the keys' thread.
+
+    It tells how far it is, and returns what came of it, also when it ended early. `then` is told
+    when it is over.
+    """
+
+    send: Callable[[Progress], Outcome]
+    then: Callable[[], None] = lambda: None
+
+
 @dataclass(frozen=True, slots=True)
 class _Came:
     """What came of each: the change or the error, when it began, and how long all of it took."""
@@ -63,18 +92,20 @@ class Sender:
     def __init__(self, app: Foundry, log: CommandLog) -> None:
         self._app = app
         self._log = log
-        self._outbox: Outbox[Ready] = Outbox(time.monotonic)
+        self._outbox: Outbox[Ready | Work] = Outbox(time.monotonic)
         self._timer: Timer | None = None
         self._count = 0
         self._stopped = False
-        self._last: Change | None = None
+        self._last: tuple[str, str] | None = None
         self._sending: dict[int, str] = {}
+        self._far: dict[int, str] = {}
+        self._stop = threading.Event()
         self._leaving: Callable[[], None] | None = None
 
     @property
     def told(self) -> str:
-        """What is held, for the first line of the screen."""
-        return self._outbox.told()
+        """What is held or under way step by step, for the first line of the screen."""
+        return self._outbox.told() or next(reversed(self._far.values()), "")
 
     @property
     def busy(self) -> bool:
@@ -93,33 +124,40 @@ class Sender:
 
         `then` gets what was changed, `failed` the first error that kept something from being sent.
         """
+        self._hold(Ready(tuple(prepared), then, failed), words)
+
+    def hold_work(self, work: Work, words: str) -> None:
+        """Hold a piece of work that was agreed to, and begin it when its time has come."""
+        self._hold(work, words)
+
+    def _hold(self, what: Ready | Work, words: str) -> None:
         self._leaving = None
-        hold_s = self._app.site.config.screens.hold_s
-        self._outbox.hold(Ready(tuple(prepared), then, failed), words, hold_s)
+        self._outbox.hold(what, words, self._app.site.config.screens.hold_s)
         if self._timer is None:
             self._timer = self._app.set_interval(1.0, self._tick)
         self._tick()
 
     def undo(self, place: Place) -> None:
-        """Take back what is held; else offer the inverse of what was sent last."""
+        """Take back what is held; end what is under way; else take back what was sent last."""
+        from foundry_tui.tui.applying import ask_undo
+
         if (held := self._outbox.withdraw()) is not None:
             place.say(f"not sent: {held.words}", "good")
             self._tick()
-            return
-        seen, last = self._app.seen, self._last
-        if last is None or seen is None:
+        elif self._far and not self._stop.is_set():
+            self._stop.set()
+            place.say("it ends after the step that is under way; then u takes it back")
+        elif self._far:
+            place.say("it ends after the step that is under way", "warn")
+        elif self._last is None:
             place.say("nothing was sent from here that could be taken back; J is the journal")
-            return
+        else:
+            ask_undo(place, *self._last)
 
-        stay = place.stay
-
-        def prepare() -> act.Prepared:
-            return act.prepare_undo(self._app.site, last.id, seen.snapshot)
-
-        def ask(prepared: act.Prepared) -> None:
-            self.ask(place, (prepared,), f"undo {last.act}", stay=stay)
-
-        self._app.work_on(f"prepare {id(place)}", prepare, ask)
+    def stopper(self) -> Callable[[], bool]:
+        """What tells the work that begins now whether it is to end after its step."""
+        self._stop = threading.Event()
+        return self._stop.is_set
 
     def ask(
         self,
@@ -199,16 +237,48 @@ class Sender:
         if not self._stopped:
             for one in self._outbox.take_due():
                 self._send(one)
-        if not self._outbox.held and self._timer is not None:
+        if not self._outbox.held and not self._far and self._timer is not None:
             self._timer.stop()
             self._timer = None
         if (place := self._app.place) is not None:
             place.refresh_lines()
 
-    def _send(self, held: Held[Ready]) -> None:
-        ready, site = held.what, self._app.site
+    def _send(self, held: Held[Ready | Work]) -> None:
         self._count += 1
-        number = self._count
+        if isinstance(held.what, Work):
+            self._begin(self._count, held.what, held.words)
+        else:
+            self._send_ready(self._count, held.what, held)
+
+    def _begin(self, number: int, work: Work, words: str) -> None:
+        """Do a piece of work to its end; what is told meanwhile stands in the first line."""
+        self._sending[number], self._far[number] = words, f"{words} …"
+
+        def told(progress: str) -> None:
+            self._far[number] = f"{words}: {progress}"
+
+        def came(outcome: Outcome) -> None:
+            self._far.pop(number, None)
+            for entry in outcome.entries:
+                self._log.add(entry)
+            if outcome.undo is not None:
+                self._last = (outcome.undo, words)
+            self._say(outcome.words, outcome.tone)
+            self._app.feed.hurry()
+            self._sent(number, well=outcome.tone == "good")
+            work.then()
+
+        def failed(problem: str) -> None:
+            self._far.pop(number, None)
+            self._say(f"{words}: {problem}", "bad")
+            self._sent(number, well=False)
+            work.then()
+
+        send = work.send
+        self._app.work_on(f"send-{number}", lambda: send(told), came, failed, to_the_end=True)
+
+    def _send_ready(self, number: int, ready: Ready, held: Held[Ready | Work]) -> None:
+        site = self._app.site
         self._sending[number] = held.words
         self._say(f"sending: {held.words} …")
 
@@ -253,7 +323,7 @@ class Sender:
                 more = f" and {len(items) - 1} more" if len(items) > 1 else ""
                 self._log.add(_entry(_command(items[0]) + more, str(came), False, all_came))
                 continue
-            self._last = came
+            self._last = (came.id, came.act)
             answers = {receipt.target: receipt for receipt in came.receipts}
             for item in items:
                 # What a submit has made has a name of its own.

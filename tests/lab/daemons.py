@@ -217,7 +217,7 @@ def end_lab(root: Path) -> None:
                 continue
         return not found
 
-    until(none_left, 10, f"the processes of the lab in {root} to end")
+    until(none_left, 30, f"the processes of the lab in {root} to end")
     shutil.rmtree(root, ignore_errors=True)
 
 

@@ -24,7 +24,10 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a real component, before `-m slurm` and the like select."""
+    """Mark what uses a real component, before `-m slurm` and the like select.
+
+    What needs Kubernetes comes last: where it is built first, nothing else waits for that.
+    """
     for item in items:
         if "slurm_lab" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slurm)
@@ -32,6 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.mlflow)
         if "kube_lab" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.kubernetes)
+    items.sort(key=lambda item: "kube_lab" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")

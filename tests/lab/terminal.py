@@ -27,6 +27,8 @@ LINK_BYTES = 2 << 20
 """What ssh and TCP hold of a program's output before it must wait."""
 
 TICK_S = 0.02
+PATIENCE_S = 30.0
+"""So long something is waited for that comes at once where two cores are not shared by many."""
 FRAME = b"\x1b[?%dh" % SYNC
 
 KEYS = {
@@ -268,7 +270,7 @@ class Terminal:
         """What the link holds: written by the program, not yet shown."""
         return len(self._pending)
 
-    def until(self, holds: Callable[[], bool], what: str, within_s: float = 10.0) -> float:
+    def until(self, holds: Callable[[], bool], what: str, within_s: float = PATIENCE_S) -> float:
         """Wait until something holds, asked again whenever the screen changed; return the seconds.
 
         Raises `LabError` with the screen after `within_s`.
@@ -283,7 +285,7 @@ class Terminal:
                 self._changed.wait(TICK_S)
         return time.monotonic() - started
 
-    def wait_for(self, text: str, within_s: float = 10.0) -> float:
+    def wait_for(self, text: str, within_s: float = PATIENCE_S) -> float:
         """Wait until the screen shows a text; return the seconds.
 
         Raises `LabError` with the screen when it does not in time, or the program has ended.
@@ -295,11 +297,11 @@ class Terminal:
             raise LabError(f"the program ended without showing {text!r}\n{self.text}")
         return seconds
 
-    def wait_gone(self, text: str, within_s: float = 10.0) -> float:
+    def wait_gone(self, text: str, within_s: float = PATIENCE_S) -> float:
         """Wait until the screen does not show a text any more; return the seconds."""
         return self.until(lambda: text not in self.text, f"no {text!r}", within_s)
 
-    def settle(self, quiet_s: float = 0.3, within_s: float = 10.0) -> None:
+    def settle(self, quiet_s: float = 0.3, within_s: float = PATIENCE_S) -> None:
         """Wait until nothing has come for `quiet_s` from now on."""
         called = time.monotonic()
         self.until(
@@ -320,7 +322,7 @@ class Terminal:
                 self._status = self._child.returncode = os.waitstatus_to_exitcode(status)
         return self._status is None
 
-    def exit_code(self, within_s: float = 10.0) -> int:
+    def exit_code(self, within_s: float = PATIENCE_S) -> int:
         """Wait for the program's end; its exit status, negative for a signal."""
         self.until(lambda: not self.alive, "the end of the program", within_s)
         assert self._status is not None

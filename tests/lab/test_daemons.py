@@ -102,7 +102,7 @@ def test_lab_of_a_killed_run_is_ended_and_a_living_one_is_not(tmp_path: Path) ->
     end_stale_labs(tmp_path)
 
     assert not stale.exists()
-    until(lambda: not _is_sleeping(daemon_pid), 5, "the stale lab's daemon to end")
+    until(lambda: not _is_sleeping(daemon_pid), 30, "the stale lab's daemon to end")
     assert (alive / OWNER_FILE).exists()
     assert unknown.exists()
     assert mine.running

@@ -252,7 +252,7 @@ def test_closing_tmux_ends_the_program() -> None:
     with Tmux(python(ECHO)) as tmux:
         tmux.wait_for("ready")
         pid = tmux.pid
-    until(lambda: not Path(f"/proc/{pid}").exists(), 5, "the end of the program")
+    until(lambda: not Path(f"/proc/{pid}").exists(), 30, "the end of the program")
 
 
 def test_tmux_tells_of_the_signal_that_ended_a_program() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.lab.daemons import LabError, call, until
-from tests.lab.terminal import Terminal
+from tests.lab.terminal import PATIENCE_S, Terminal
 
 
 class Tmux:
@@ -81,7 +81,7 @@ class Tmux:
         """What the pane shows; with `styles` the escape sequences that draw it so."""
         return self._tmux("capture-pane", "-p", *(["-e"] if styles else [])).rstrip("\n")
 
-    def wait_for(self, text: str, within_s: float = 10.0) -> None:
+    def wait_for(self, text: str, within_s: float = PATIENCE_S) -> None:
         """Wait until the pane shows a text. Raises `LabError` with the pane."""
         try:
             until(lambda: text in self.text(), within_s, repr(text))
@@ -118,7 +118,7 @@ class Tmux:
         columns, lines = self._ask("#{pane_width} #{pane_height}").split()
         return int(columns), int(lines)
 
-    def exit_code(self, within_s: float = 10.0) -> int:
+    def exit_code(self, within_s: float = PATIENCE_S) -> int:
         """Wait for the program's end; its exit status, negative for a signal."""
         until(lambda: self._ended() != "", within_s, "the end of the program")
         return int(self._ended())

@@ -14,6 +14,7 @@ from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import ArrayPart, Placement, Request, Run, RunState
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.text import safe
+from foundry_tui.estate.verdict import RuleRecord
 from foundry_tui.optimiser.advise import advise
 from foundry_tui.optimiser.result import Refused
 
@@ -114,6 +115,12 @@ def running(
     )
 
 
+def told(run: Run, **words: str) -> Run:
+    """The run with these words of its scheduler beside those that it has."""
+    native = {**(run.native or {}), **{k: safe(v) for k, v in words.items()}}
+    return replace(run, native=native)
+
+
 def node(
     name: str,
     gpus: int = 4,
@@ -202,6 +209,8 @@ def plan_for(
     idle_after_s: float = 1800.0,
     objective: str = "start",
     time_limit_s: float = 0.0,
+    room: bool = True,
+    trust: Sequence[RuleRecord] = (),
 ) -> Plan:
     """Advice with the clock stopped."""
     return advise(
@@ -215,6 +224,8 @@ def plan_for(
         idle_after_s=idle_after_s,
         objective=objective,
         time_limit_s=time_limit_s,
+        room=room,
+        trust=trust,
         clock=lambda: 0.0,
     )
 
@@ -244,6 +255,18 @@ def applied(snapshot: Snapshot, moves: Iterable[Move]) -> Snapshot:
         run = runs[move.target.id]
         per_node = max(1, run.request.nodes)
         share = Share.WHOLE if run.request.milli_per_gpu == 1000 else Share.FRACTION
+        for part in run.placement:  # one that makes room leaves first
+            for index in part.gpus or ():
+                gpu = gpus[part.node, index]
+                kept = tuple(t for t in gpu.tenants or () if t.run != run.id)
+                gpus[part.node, index] = replace(gpu, tenants=kept)
+            was = nodes[part.node]
+            nodes[part.node] = replace(
+                was,
+                cpu_milli_allocated=(was.cpu_milli_allocated or 0) - (run.request.cpu_milli or 0),
+                memory_bytes_allocated=(was.memory_bytes_allocated or 0)
+                - (run.request.memory_bytes or 0),
+            )
         for place in move.placement:
             for index in place.gpus or ():
                 gpu = gpus[place.node, index]

@@ -9,7 +9,7 @@ import pytest
 
 from foundry_tui.estate.gpu import GpuSlice, contradictions
 from foundry_tui.estate.node import NodeState
-from foundry_tui.estate.plan import Plan
+from foundry_tui.estate.plan import Move, Plan
 from foundry_tui.estate.run import ArrayPart, Run
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.schedulers.simulated.make_estate import make
@@ -131,10 +131,10 @@ def check_sound(snapshot: Snapshot, plan: Plan) -> None:
     for move in plan.moves:
         run = runs[move.target.id]
         request, asked = run.request, (move.queue,) if move.queue else run.queues
-        tasks = int((move.precondition or {})["tasks"] or 0)
         names = [p.node for p in move.placement]
-        assert len(names) == tasks * request.nodes
+        assert len(names) == tasks_of(move) * request.nodes
         assert len(set(names)) == request.nodes
+        assert (move.precondition or {})["tasks"] == run.count
         assert move.queue not in run.queues
         assert any(
             queues[q].state == "up"
@@ -185,9 +185,13 @@ def throttle(run: Run) -> int:
 def started_tasks(plan: Plan) -> dict[str, int]:
     found: dict[str, int] = {}
     for move in plan.moves:
-        tasks = int((move.precondition or {})["tasks"] or 0)
-        found[move.target.id] = found.get(move.target.id, 0) + tasks
+        found[move.target.id] = found.get(move.target.id, 0) + tasks_of(move)
     return found
+
+
+def tasks_of(move: Move) -> int:
+    """How many tasks a move starts, all of them on the same nodes."""
+    return len(move.placement) // len({p.node for p in move.placement})
 
 
 def test_a_share_goes_to_a_gpu_that_is_shared_already() -> None:
@@ -291,7 +295,9 @@ def test_an_array_starts_as_many_tasks_as_its_throttle_lets() -> None:
     waits = waiting("9_[1-9%4]", array=ArrayPart("9", "1-9%4", 9))
     plan = plan_for(estate([node("n1", 3), node("n2", 2)], [running_task, waits]))
     assert [(m.placement[0].node, len(m.placement)) for m in plan.moves] == [("n1", 2), ("n2", 1)]
-    assert sum(int((m.precondition or {})["tasks"] or 0) for m in plan.moves) == 3
+    assert [(m.precondition or {})["tasks"] for m in plan.moves] == [9, 9]
+    assert [m.steps for m in plan.moves] == [(), ()]
+    assert "a node list holds for every task of an array" in plan.moves[0].why
     assert "6 of 9 tasks: its array lets no more run at once" in why_not(plan, "9_[1-9%4]")
     assert plan.after["waiting_runs"] == 6.0
 

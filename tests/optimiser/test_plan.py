@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from foundry_tui.estate.acts import ChangeRun
 from foundry_tui.estate.gpu import Gpu
 from foundry_tui.estate.plan import Plan
 from foundry_tui.estate.snapshot import Snapshot
@@ -46,11 +47,15 @@ def test_a_move_says_what_it_takes_what_it_leaves_and_what_must_still_hold() -> 
     assert (move.id, move.target.id, move.action) == ("m1", "lab/w", "start")
     assert (move.gpu_milli, move.gain, move.cost, move.risk) == (3000, 30.0, 0.0, "low")
     assert (move.owner, move.queue, move.inverse, move.starts_at) == (None, None, "nodelist=", NOW)
+    assert (move.rule, move.starts_within_s, move.irreversible) == ("start", 90.0, False)
+    pinned = ChangeRun(source="lab", runs=("lab/w",), fields=(("nodelist", "h02"),))
+    assert move.steps == (pinned,)
     assert move.precondition == {
         "state": "pending",
         "reason": "Resources",
         "queue": "gpu",
         "tasks": 1,
+        "held": False,
         "gpu_milli_free on h02": 3000,
     }
 

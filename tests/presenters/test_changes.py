@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,7 @@ from foundry_tui.presenters.changes import (
     receipts_text,
     told_in_short,
 )
+from foundry_tui.presenters.journalpanel import change_lines
 from foundry_tui.presenters.page import Style
 from tests.presenters.estate import NOW
 
@@ -162,6 +165,19 @@ def test_every_receipt_that_is_not_done_is_shown() -> None:
 class Who:
     user: str = "alice"
     host: str = "login1"
+    uid: int = 1001
+    sudo_user: str | None = None
+    ssh_connection: str | None = None
+
+
+@dataclass(frozen=True)
+class Aim:
+    plan: str | None = None
+    move: str | None = None
+    step: int | None = None
+    why: str | None = None
+    until: datetime | None = None
+    approved_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,6 +188,8 @@ class Entry:
     commands: tuple[tuple[str, ...], ...] = ()
     who: Who = Who()
     finished_at: datetime | None = None
+    purpose: Aim = Aim()
+    inverse: Mapping[str, Any] | None = None
 
 
 def test_the_journal_is_a_table_that_explains_open_changes() -> None:
@@ -251,3 +269,21 @@ def test_in_short_nothing_of_a_scheduler_drives_the_terminal_and_it_ends() -> No
     assert "\x1b" not in words
     assert "\n" not in words
     assert len(words) <= 400
+
+
+def test_what_a_change_was_for_is_told_where_it_is_known() -> None:
+    aim = Aim("p-1", "m1", 0, "room for ml", NOW, ("carol",))
+    back = {"act": "change_run", "source": "lab", "runs": ["lab/1"], "fields": {"partition": "gpu"}}
+    receipts = (Receipt(target="lab/1", status=ReceiptStatus.DONE),)
+    change = Change(id="c-1", act="change_run", status="done", receipts=receipts, at=NOW)
+    who = Who("root", uid=0, sudo_user="bob", ssh_connection="10.0.0.7 333 10.0.0.1 22")
+    entry = Entry(change, ("lab/1",), who=who, purpose=aim, inverse=back)
+    head, row = journal_text((entry,), Style(width=160)).split("\n")
+    assert head.endswith("PLAN  WHY          UNTIL         APPROVED")
+    assert "root (bob)" in row and "room for ml" in row and row.endswith("carol")
+    page = "\n".join("".join(text for text, _ in line) for line in change_lines(entry, 80))
+    assert "by root (uid 0) on login1, sudo of bob, from 10.0.0.7" in page
+    assert "p-1, move m1, step 1" in page
+    assert "change run lab/1: partition=gpu" in page
+    plain = Entry(change, ("lab/1",))
+    assert "PLAN" not in journal_text((plain,), Style(width=160))

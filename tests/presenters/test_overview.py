@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from foundry_tui.estate import waste
 from foundry_tui.estate.gpu import Share, Tenant
 from foundry_tui.estate.reading import Fault, FaultKind
 from foundry_tui.estate.run import RunState
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.text import SafeText, cells, safe
-from foundry_tui.presenters import totals, waste
+from foundry_tui.presenters import totals
 from foundry_tui.presenters.estatelines import idle_line
 from foundry_tui.presenters.overview import overview
 from foundry_tui.presenters.page import Style

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,10 +18,11 @@ from foundry_tui.estate.reading import Fault, FaultKind
 from foundry_tui.estate.run import ArrayPart, Attribution, Placement
 from foundry_tui.estate.text import safe
 from foundry_tui.estate.tradeoff import TradeOff
+from foundry_tui.estate.waste import Idle
 from foundry_tui.presenters import csvout, records
 from foundry_tui.presenters.rows import IDLE_ROWS
-from foundry_tui.presenters.waste import Idle
 from tests.presenters.estate import GPUS, LAB, NODES, NOW, NVML, QUEUES, RUNS, ago
+from tests.presenters.test_changes import Entry
 
 CONTRACT = {
     "nodes": "name source state gpu_model gpu_count gpu_milli_allocated gpu_util_pct cpu_milli "
@@ -218,28 +218,14 @@ def test_a_change_has_one_receipt_per_item() -> None:
     assert (told["id"], told["status"], told["at"]) == ("c-1", "part", "2026-03-14T09:30:00Z")
 
 
-@dataclass(frozen=True)
-class Who:
-    user: str = "alice"
-    host: str = "login1"
-
-
-@dataclass(frozen=True)
-class Entry:
-    change: Change
-    source: str = "lab"
-    commands: tuple[tuple[str, ...], ...] = (("scontrol", "hold", "1\x1b[2J"),)
-    items: tuple[str, ...] = ("lab/1\n",)
-    who: Who = Who()
-    finished_at: datetime | None = None
-
-
 def test_a_journal_entry_has_its_raw_text_made_safe() -> None:
-    entry = Entry(Change(id="c-1", act="hold", status="open", receipts=(), at=NOW))
+    change = Change(id="c-1", act="hold", status="open", receipts=(), at=NOW)
+    entry = Entry(change, ("lab/1\n",), commands=(("scontrol", "hold", "1\x1b[2J"),))
     told = decoded("journal", [records.journal_record(entry)])["journal"][0]
     assert told["commands"] == [["scontrol", "hold", "1␛[2J"]]
     assert told["items"] == ["lab/1␊"]
     assert (told["id"], told["user"], told["finished_at"]) == ("c-1", "alice", None)
+    assert (told["uid"], told["plan"], told["approved_by"]) == (1001, None, [])
 
 
 def test_a_gpu_tells_what_was_measured_by_whom_and_what_it_wastes() -> None:

@@ -80,7 +80,9 @@ def _assert_queues(estate: Snapshot) -> None:
             continue
         runs = [r for r in estate.runs if queue.name in r.queues]
         waits = [r for r in runs if r.state is RunState.PENDING]
-        assert queue.running == sum(r.state in HOLDING for r in runs)
+        # What was stopped and holds nothing is not counted as running.
+        running = [r for r in runs if r.state is not RunState.SUSPENDED or r.placement]
+        assert queue.running == sum(r.state in HOLDING for r in running)
         assert queue.waiting == sum(r.count for r in waits)
         if all(r.request.gpu_milli is not None for r in runs):
             asked = sum((r.request.gpu_milli or 0) * r.count for r in waits)

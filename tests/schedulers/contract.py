@@ -200,6 +200,88 @@ class Contract:
         with pytest.raises(ValueError, match="no_such_field"):
             harness.adapter.preview(strange, (run,), new_token())
 
+    def test_a_change_of_a_run_is_taken_back_by_its_inverse(self, harness: Harness) -> None:
+        if harness.adapter.supports(ChangeRun) is not None:
+            return
+        run = self._waiting(harness)
+        act = ChangeRun(source=harness.adapter.name, runs=(run.id,), fields=(harness.change,))
+        preview, sent = harness.send(act, run)
+        (settled,) = harness.adapter.read_back(preview, sent)
+        assert settled.status is ReceiptStatus.DONE
+        assert settled.before != settled.after or settled.before is None
+        assert preview.inverse is not None
+        changed = harness.run(run.native_id)
+        preview, sent = harness.send(preview.inverse, changed)
+        (settled,) = harness.adapter.read_back(preview, sent)
+        assert settled.status is ReceiptStatus.DONE
+        back = harness.run(run.native_id)
+        assert (back.request, back.queue, back.qos, back.state) == (
+            *(run.request, run.queue, run.qos),
+            run.state,
+        )
+
+    def test_a_run_can_come_back_held(self, harness: Harness) -> None:
+        if harness.adapter.supports(Requeue) is not None:
+            return
+        run = harness.started()
+        act = Requeue(source=harness.adapter.name, runs=(run.id,), hold=True)
+        preview, sent = harness.send(act, run)
+        assert preview.inverse is None
+        (settled,) = harness.adapter.read_back(preview, sent)
+        assert settled.status is ReceiptStatus.DONE
+        run = harness.run(run.native_id)
+        assert (run.state, run.held) == (RunState.PENDING, True)
+        _, sent = harness.send(Release(source=harness.adapter.name, runs=(run.id,)), run)
+        assert [r.status in SAID_YES for r in sent] == [True]
+
+    def test_a_drained_node_takes_no_runs_until_that_is_taken_back(self, harness: Harness) -> None:
+        if harness.adapter.supports(ChangeNode) is not None:
+            return
+        name = next(n.name for n in harness.adapter.snapshot().nodes if n.placeable)
+        act = ChangeNode(
+            source=harness.adapter.name, nodes=(name,), state="drain", reason="contract"
+        )
+        preview, sent = harness.send(act)
+        assert [(i.target, i.refusal) for i in preview.items] == [(name, None)]
+        (settled,) = harness.adapter.read_back(preview, sent)
+        assert settled.status is ReceiptStatus.DONE
+        harness.until(lambda: not self._placeable(harness, name), f"{name} is drained")
+        again, sent = harness.send(act)
+        assert again.refused
+        assert again.inverse is None, "what is drained already is not resumed by an undo"
+        assert [r.status in SAID_NO for r in sent] == [True]
+        assert preview.inverse is not None
+        preview, sent = harness.send(preview.inverse)
+        (settled,) = harness.adapter.read_back(preview, sent)
+        assert settled.status is ReceiptStatus.DONE
+        harness.until(lambda: self._placeable(harness, name), f"{name} is back")
+        unknown, sent = harness.send(
+            ChangeNode(source=harness.adapter.name, nodes=("nowhere",), state="resume")
+        )
+        assert unknown.refused
+        assert [r.status in SAID_NO for r in sent] == [True]
+
+    def _placeable(self, harness: Harness, name: str) -> bool:
+        return next(n for n in harness.adapter.snapshot().nodes if n.name == name).placeable
+
+    def test_a_change_of_a_queue_is_taken_back_by_its_inverse(self, harness: Harness) -> None:
+        if harness.queue_change is None or harness.adapter.supports(ChangeQueue) is not None:
+            return
+        name, fields = harness.queue_change
+
+        def state() -> str:
+            return next(q.state for q in harness.adapter.snapshot().queues if q.name == name)
+
+        before = state()
+        act: Act = ChangeQueue(source=harness.adapter.name, queue=name, fields=fields)
+        for wanted in (dict(fields)["state"], before):
+            preview, sent = harness.send(act)
+            (settled,) = harness.adapter.read_back(preview, sent)
+            assert settled.status is ReceiptStatus.DONE
+            assert state() == wanted
+            assert preview.inverse is not None
+            act = preview.inverse
+
     def _waiting(self, harness: Harness) -> Run:
         """A run that waits for another one."""
         assert harness.after is not None

@@ -33,9 +33,9 @@ class Harness:
 
     `work` gives a submission of one GPU for ten minutes under a name; `impossible` is one that the
     scheduler refuses; `after` gives one that waits for a run, None where nothing can wait so;
-    `change` is a field of a waiting run that can be changed, with a new value; `unknown` is a
-    well-formed id that no run has. `drive` lets seconds pass, and `now` is the
-    moment by the adapter's clock.
+    `change` is a field of a waiting run that can be changed, with a new value, `queue_change` a
+    queue with such fields, its state among them; `unknown` is a well-formed id that no run has.
+    `drive` lets seconds pass, and `now` is the moment by the adapter's clock.
     """
 
     adapter: Adapter
@@ -46,6 +46,7 @@ class Harness:
     drive: Callable[[float], None]
     now: Callable[[], datetime]
     change: tuple[str, str] = ("time_limit_s", "660")
+    queue_change: tuple[str, tuple[tuple[str, str], ...]] | None = None
 
     def changed(self, run: Run) -> bool:
         """Whether a run shows the value of `change`."""

@@ -27,9 +27,9 @@ SCRIPT = b"#!/bin/sh\nsleep 600\n"
 
 
 def simulated_slurm() -> Harness:
-    """The simulated Slurm; its partition `short` has place for small runs soon."""
+    """The simulated Slurm, as its administrator; its `short` has place for small runs soon."""
     clock = Clock()
-    adapter = build(None, clock)[0]
+    adapter = build(None, clock, admin=True)[0]
 
     def work(name: str, *more: str) -> Submit:
         options = ("--gres=gpu:1", "--time=60", "--partition=short", f"--job-name={name}", *more)
@@ -42,6 +42,7 @@ def simulated_slurm() -> Harness:
             source=adapter.name, script=SCRIPT, script_name="-", options=("--partition=nowhere",)
         ),
         after=lambda native: work("after", f"--dependency=afterok:{native}"),
+        queue_change=("short", (("state", "inactive"),)),
         unknown="99999999",
         drive=lambda seconds: clock.pass_simulated(seconds * SPEED),
         now=adapter.now,
@@ -85,6 +86,7 @@ def real_slurm(lab: SlurmLab) -> Harness:
             source=adapter.name, script=SCRIPT, script_name="-", options=("--partition=nowhere",)
         ),
         after=lambda native: work("after", f"--dependency=afterok:{native}"),
+        queue_change=("short", (("state", "inactive"),)),
         unknown="99999999",
         drive=lambda seconds: time.sleep(min(seconds, 0.5)),
         now=lambda: datetime.now(UTC).replace(microsecond=0),
@@ -108,7 +110,7 @@ def on_kai(kube: KubeLab) -> Iterator[Harness]:
             adapter=adapter,
             work=work,
             impossible=work("never", namespace="nowhere"),
-            after=lambda _: work("after", "--node-pools=nowhere"),
+            after=lambda _: work("after", "--node-pools=nowhere", "--priority=train"),
             unknown="00000000-0000-4000-a000-000000000000",
             drive=lambda seconds: time.sleep(min(seconds, 0.5)),
             now=lambda: datetime.now(UTC).replace(microsecond=0),

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.lab.daemons import LabError
-from tests.lab.terminal import Terminal
+from tests.lab.terminal import PATIENCE_S, Terminal
 from tests.stories.conftest import FOUNDRY
 
 FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -82,7 +82,7 @@ class Seat(Terminal):
 
     # -- keys
 
-    def do(self, keys: str, shows: str | Callable[[], bool], within_s: float = 10.0) -> float:
+    def do(self, keys: str, shows: str | Callable[[], bool], within_s: float = PATIENCE_S) -> float:
         """Press one key, or type a text, and wait for what it shows; return the seconds."""
         self.press(keys)
         if isinstance(shows, str):

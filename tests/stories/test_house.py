@@ -337,4 +337,4 @@ def test_ctrl_c_ends_a_command_and_the_login_that_it_waits_for(
     assert child.returncode == 130, told
     assert "interrupted" in told
     assert "Traceback" not in told
-    until(lambda: not Path("/proc", noted.read_text().strip()).exists(), 10, "the login to end")
+    until(lambda: not Path("/proc", noted.read_text().strip()).exists(), 30, "the login to end")

@@ -170,7 +170,7 @@ def test_a_server_that_never_answers_is_ended_with_its_workers(
     error, told = failure(tmp_path / "f")
     assert "no answer within 1 s" in error.answer
     assert any("waiting" in line for line in told)
-    until(lambda: processes_in(tmp_path / "f") == [], 5, "its workers to end")
+    until(lambda: processes_in(tmp_path / "f") == [], 30, "its workers to end")
 
 
 def test_the_settings_of_the_server(

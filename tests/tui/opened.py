@@ -18,7 +18,7 @@ from foundry_tui.tui.place import Place
 
 Test = Callable[[Foundry, Pilot[int]], Awaitable[None]]
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

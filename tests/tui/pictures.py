@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,14 +27,11 @@ from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.source import SourceState
 from foundry_tui.estate.usage import Accounting, Window
 from foundry_tui.schedulers.simulated import build
+from tests.tui.quiet import quiet
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screens" / "pictures"
 NOW = datetime(2026, 11, 20, 14, 3, 27, tzinfo=UTC)
 SMALL, LARGE = (80, 24), (200, 50)
-STILL_S = 0.15
-ALIKE = 2
-"""So often in a row a picture must be as it was before."""
-PATIENCE_S = 60.0
 RETRY_S = 28.0
 """Seconds until a source is asked again; told in steps of ten, so that a slow drawing is alike."""
 
@@ -139,6 +137,8 @@ def site_of(picture: Picture) -> Site:
     site.schedulers = {source.name: source for source in sources}
     site.clock = sources[0].now
     site.waits_s = lambda: dict.fromkeys(site.schedulers, RETRY_S)  # type: ignore[method-assign]
+    # One reading, and the feed's thread ends.
+    site.wait_s = lambda: float("inf")  # type: ignore[method-assign]
     if picture.unread:
         site.snapshot = _never  # type: ignore[method-assign]
     elif (change := picture.change) is not None:
@@ -147,6 +147,10 @@ def site_of(picture: Picture) -> Site:
             for source in sources:
                 source.accounting = _none_ended  # type: ignore[method-assign]
         site.snapshot = lambda patience_s=None, *, measured=True: seen  # type: ignore[method-assign]
+    else:
+        # However slow a host is, no source is left out of the one reading.
+        read = site.snapshot
+        site.snapshot = lambda patience_s=None, *, measured=True: read()  # type: ignore[method-assign]
     return site
 
 
@@ -155,8 +159,6 @@ def _none_ended(window: Window, *, users: tuple[str, ...] | None = None) -> Acco
 
 
 def _never(patience_s: float | None = None, *, measured: bool = True) -> Snapshot:
-    import threading
-
     threading.Event().wait()
     raise AssertionError("waited for ever")
 
@@ -186,47 +188,22 @@ async def _drawn(picture: Picture) -> str:
     # What is shown of ages and waits is that of the first moment, however slow the host is.
     began = app.started_at
     app.monotonic = lambda: began
+    kept = set(threading.enumerate())
+    if picture.unread:
+        kept.add(app.feed._thread)
     async with app.run_test(size=picture.size) as pilot:
         if picture.theme:
             app.theme = picture.theme
-        deadline = asyncio.get_running_loop().time() + PATIENCE_S
-        while not picture.unread and (app.seen is None or not app.seen.fresh):
-            assert asyncio.get_running_loop().time() < deadline, "no reading came"
-            await pilot.pause(0.02)
-        await settled(app, pilot)
+        await quiet(app, pilot, kept)
         for key in picture.keys:
             await pilot.press(key)
-            await settled(app, pilot)
-        return await still(app, pilot, deadline)
-
-
-async def settled(app: object, pilot: object) -> None:
-    """Until no work is under way and nothing is left to paint."""
-    from foundry_tui.tui.app import Foundry
-
-    assert isinstance(app, Foundry)
-    for _ in range(3):
-        await asyncio.wait_for(app.workers.wait_for_complete(), PATIENCE_S)
-        await pilot.pause()  # type: ignore[attr-defined]
-
-
-async def still(app: object, pilot: object, deadline: float) -> str:
-    """The picture once it does not change any more: on a busy machine a timer may be late.
-
-    A paint that waits for its turn counts as a change: where the call after the paint before it was
-    lost with a screen that has gone, its turn comes only after the pacer's patience.
-    """
-    from foundry_tui.tui.app import Foundry
-
-    assert isinstance(app, Foundry)
-    shown, alike = "", 0
-    while alike < ALIKE:
-        before, shown = shown, cleaned(app.export_screenshot(title="foundry"))
-        waiting = bool(app.pacer._waiting)
-        alike = alike + 1 if shown == before and not waiting else 0
-        assert asyncio.get_running_loop().time() < deadline, "the screen goes on changing"
-        await pilot.pause(STILL_S)  # type: ignore[attr-defined]
-    return shown
+            await quiet(app, pilot, kept)
+        assert picture.unread or (app.seen is not None and app.seen.fresh), "no reading came"
+        shown = cleaned(app.export_screenshot(title="foundry"))
+        await quiet(app, pilot, kept)
+        again = cleaned(app.export_screenshot(title="foundry"))
+        assert shown == again, "the screen goes on changing"
+        return shown
 
 
 def cleaned(svg: str) -> str:

@@ -261,12 +261,7 @@ def test_a_storm_of_sizes_ends_with_the_right_screen(tmp_path: Path, plain: Path
             seat.resize(20 + 7 * turn % 190, 5 + 5 * turn % 60)
             if turn % 5 == 0:
                 seat.press("1", "2")
-        seat.settle()
-        # Now and then the size that ends a storm is not followed; why is not understood. What must
-        # never be is a screen that further sizes do not set right.
-        for width in (80, 81, 79, 80):
-            seat.resize(width, 24)
-            seat.settle()
+        seat.resize(80, 24)
         seat.until(lambda: _still(seat.text) == _still(expected), f"again:\n{expected}", 30.0)
 
 
@@ -286,7 +281,7 @@ def test_a_closed_terminal_ends_it(tmp_path: Path, plain: Path, estate: str) -> 
         seat.wait_for("Overview")
         seat.do("2", lambda: bool(seat.row))
         seat.hang_up()
-        seat.exit_code(within_s=2)
+        seat.exit_code(within_s=10)
     assert not _left(tmp_path), "no process of it is left"
 
 
@@ -309,7 +304,7 @@ def test_a_signal_leaves_the_terminal_as_it_was(
     with opened(tmp_path, plain) as seat:
         assert {1049, 1006} <= seat.modes
         seat.kill(number)
-        assert seat.exit_code(within_s=3) == 128 + number
+        assert seat.exit_code(within_s=10) == 128 + number
         left_tidy(seat)
         assert b"Traceback" not in seat.raw
 
@@ -331,13 +326,13 @@ def test_suspended_and_resumed(tmp_path: Path, plain: Path) -> None:
         seat.settle()
         before = seat.text
         os.kill(seat.pid, signal.SIGTSTP)
-        until(lambda: _state(seat.pid) == "T", 5, "the program to be stopped")
+        until(lambda: _state(seat.pid) == "T", 30, "the program to be stopped")
         seat.until(lambda: 1049 not in seat.modes, "the first screen")
         left_tidy(seat)
         os.kill(seat.pid, signal.SIGCONT)
         seat.until(lambda: _still(seat.text) == _still(before), f"again:\n{before}")
         assert {1049, 1006, 2004} <= seat.modes
-        assert seat.key_s() < 1
+        assert seat.key_s() < 3
         assert seat.leave() == 0
 
 
@@ -386,11 +381,11 @@ def test_a_terminal_that_never_answers(tmp_path: Path) -> None:
     with Seat(tmp_path, "--demo", answers=False) as seat:
         seat.wait_for("Overview")
         seat.do("2", lambda: bool(seat.row))
-        assert max(seat.key_s() for _ in range(3)) < 1
+        assert max(seat.key_s() for _ in range(3)) < 3
         sent = len(seat.raw)
         seat.until(lambda: seat.raw.count(b"\x1b[6n", sent - 20) >= 0, "it goes on")
         seat.press("1")
-        seat.until(lambda: len(seat.raw) > sent, "data paints go on", within_s=10)
+        seat.until(lambda: len(seat.raw) > sent, "data paints go on", within_s=30)
         assert "link" not in seat.lines[0], "nothing is known of the link"
         assert seat.leave() == 0
         left_tidy(seat)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from foundry_tui.estate.actrecords import act_record
 from foundry_tui.estate.acts import Change, Preview, Submit, kind
 from foundry_tui.estate.plan import Move, Plan, Target
+from foundry_tui.estate.snapshot import safe_tree
 from foundry_tui.estate.text import safe
 from foundry_tui.estate.tradeoff import TradeOff
 from foundry_tui.presenters.records.nouns import Record, placement
@@ -22,6 +23,29 @@ class Author(Protocol):
     def user(self) -> str: ...
     @property
     def host(self) -> str: ...
+    @property
+    def uid(self) -> int: ...
+    @property
+    def sudo_user(self) -> str | None: ...
+    @property
+    def ssh_connection(self) -> str | None: ...
+
+
+class Aim(Protocol):
+    """What a change is part of and what it is for."""
+
+    @property
+    def plan(self) -> str | None: ...
+    @property
+    def move(self) -> str | None: ...
+    @property
+    def step(self) -> int | None: ...
+    @property
+    def why(self) -> str | None: ...
+    @property
+    def until(self) -> datetime | None: ...
+    @property
+    def approved_by(self) -> tuple[str, ...]: ...
 
 
 class JournalEntry(Protocol):
@@ -39,6 +63,10 @@ class JournalEntry(Protocol):
     def who(self) -> Author: ...
     @property
     def finished_at(self) -> datetime | None: ...
+    @property
+    def purpose(self) -> Aim: ...
+    @property
+    def inverse(self) -> Mapping[str, Any] | None: ...
 
 
 def plan_record(plan: Plan) -> Record:
@@ -62,6 +90,7 @@ def plan_record(plan: Plan) -> Record:
         "bound_kind": plan.bound_kind,
         "unproven": plan.unproven,
         "prediction": None if plan.prediction is None else asdict(plan.prediction),
+        "seen": plan.seen,
     }
 
 
@@ -174,6 +203,16 @@ def journal_record(entry: JournalEntry) -> Record:
         "items": [safe(item) for item in entry.items],
         "commands": [[safe(word, max_cells=4096) for word in words] for words in entry.commands],
         "finished_at": entry.finished_at,
+        "uid": entry.who.uid,
+        "sudo_user": entry.who.sudo_user,
+        "ssh_connection": entry.who.ssh_connection,
+        "plan": entry.purpose.plan,
+        "move": entry.purpose.move,
+        "step": entry.purpose.step,
+        "why": entry.purpose.why,
+        "until": entry.purpose.until,
+        "approved_by": entry.purpose.approved_by,
+        "inverse": None if entry.inverse is None else safe_tree(entry.inverse),
     }
 
 

@@ -11,7 +11,7 @@ from foundry_tui.estate.node import Node
 from foundry_tui.estate.queue import Queue
 from foundry_tui.estate.run import Placement, Run
 from foundry_tui.estate.source import Source
-from foundry_tui.presenters.waste import gpu_hours_idle
+from foundry_tui.estate.waste import gpu_hours_idle
 
 Record = dict[str, Any]
 """One JSON object."""

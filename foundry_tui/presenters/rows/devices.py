@@ -11,6 +11,7 @@ from foundry_tui.estate.gpu import Gpu
 from foundry_tui.estate.node import Node, NodeState
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import SafeText
+from foundry_tui.estate.waste import IDLE_AFTER_S, gpu_hours_idle, idle_s, is_idle
 from foundry_tui.presenters import heat
 from foundry_tui.presenters.filterable import gpu_fields, node_fields
 from foundry_tui.presenters.health import fault_word, grave
@@ -18,7 +19,6 @@ from foundry_tui.presenters.records import gpu_record, node_record
 from foundry_tui.presenters.rows.model import GridColumn, Rows, Tone, folded, natural, state_tone
 from foundry_tui.presenters.tables import GPU_COLUMNS, NODE_COLUMNS, Cells, gpu_cells, node_cells
 from foundry_tui.presenters.units import since_s
-from foundry_tui.presenters.waste import IDLE_AFTER_S, gpu_hours_idle, idle_s, is_idle
 
 _NODE_GLYPHS = {
     NodeState.DOWN: "x",

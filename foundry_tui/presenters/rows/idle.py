@@ -7,13 +7,13 @@ from operator import attrgetter
 
 from foundry_tui.estate.filter import Field
 from foundry_tui.estate.text import safe
+from foundry_tui.estate.waste import Idle
 from foundry_tui.presenters import units
 from foundry_tui.presenters.records import Record
 from foundry_tui.presenters.records.nouns import placement
 from foundry_tui.presenters.rows.model import GridColumn, Rows, folded, natural
 from foundry_tui.presenters.table import Column
 from foundry_tui.presenters.tables import Cells, placement_text, short_id, text
-from foundry_tui.presenters.waste import Idle
 
 _FIELDS = {
     "run": Field("text", fuzzy=True),

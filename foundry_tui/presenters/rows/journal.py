@@ -18,6 +18,8 @@ JOURNAL_FIELDS = {
     "source": Field("text"),
     "user": Field("text"),
     "items": Field("text", ("run",), fuzzy=True),
+    "plan": Field("text"),
+    "why": Field("text", fuzzy=True),
 }
 """What the filter language sees of a change; `items` are what it is about, in one text."""
 
@@ -94,6 +96,8 @@ JOURNAL_ROWS: Rows[JournalEntry] = Rows(
             "source": lambda e: e.source,
             "user": lambda e: e.who.user,
             "items": _items,
+            "plan": lambda e: e.purpose.plan or "",
+            "why": lambda e: e.purpose.why or "",
         },
         {},
     ),

@@ -26,7 +26,6 @@ from foundry_tui.estate.acts import (
     PreviewItem,
     Receipt,
     ReceiptStatus,
-    Release,
     Requeue,
     Resubmit,
     Resume,
@@ -36,18 +35,15 @@ from foundry_tui.estate.acts import (
     inverse_of,
     refused,
 )
-from foundry_tui.estate.run import HOLDING, LIVE, Run, RunState
+from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import SafeText, safe
-from foundry_tui.process import user_name
-from foundry_tui.schedulers.kai.change import (
-    change_node,
-    change_queue,
-    check_fields,
-    inverse_change,
-    run_requests,
-)
+from foundry_tui.schedulers.kai import resubmit
+from foundry_tui.schedulers.kai.change import Fields, check_fields, inverse_change, run_changes
 from foundry_tui.schedulers.kai.connect import Cluster
+from foundry_tui.schedulers.kai.items import HOMES, SUSPENDED, Facts, pointless
 from foundry_tui.schedulers.kai.manifest import HELD
+from foundry_tui.schedulers.kai.nodes import change_node, move_node
+from foundry_tui.schedulers.kai.quota import change_queue
 from foundry_tui.schedulers.kai.submit import perform_submit, submit_item
 from foundry_tui.schedulers.kai.wire import (
     Api,
@@ -69,42 +65,12 @@ AT_ONCE = 6
 """Items that are asked about at the same time."""
 
 UNSUPPORTED: dict[type[Act], str] = {
-    MoveNode: "node pools are not changed from here yet",
-    Resubmit: "a waiting workload is not submitted anew from here yet",
     Requeue: "Kubernetes does not put a workload back into the queue: suspend it and resume it, "
     "or cancel it and submit it again",
 }
 
 _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
-
-HOMES = {
-    "Pod": "/api/v1/namespaces/{}/pods/{}",
-    "Job": "/apis/batch/v1/namespaces/{}/jobs/{}",
-    "PyTorchJob": "/apis/kubeflow.org/v1/namespaces/{}/pytorchjobs/{}",
-    "TFJob": "/apis/kubeflow.org/v1/namespaces/{}/tfjobs/{}",
-    "XGBoostJob": "/apis/kubeflow.org/v1/namespaces/{}/xgboostjobs/{}",
-    "JAXJob": "/apis/kubeflow.org/v1/namespaces/{}/jaxjobs/{}",
-    "MPIJob": "/apis/kubeflow.org/v2beta1/namespaces/{}/mpijobs/{}",
-    "RayJob": "/apis/ray.io/v1/namespaces/{}/rayjobs/{}",
-    "JobSet": "/apis/jobset.x-k8s.io/v1alpha2/namespaces/{}/jobsets/{}",
-    "TrainingWorkload": "/apis/run.ai/v2alpha1/namespaces/{}/trainingworkloads/{}",
-    "InteractiveWorkload": "/apis/run.ai/v2alpha1/namespaces/{}/interactiveworkloads/{}",
-    "DistributedWorkload": "/apis/run.ai/v2alpha1/namespaces/{}/distributedworkloads/{}",
-}
-"""Kind of a top owner that is a run of its own -> its address. Services are not ended from here."""
-
-SUSPENDED = {
-    "Job": ("spec", "suspend"),
-    "JobSet": ("spec", "suspend"),
-    "RayJob": ("spec", "suspend"),
-    "PyTorchJob": ("spec", "runPolicy", "suspend"),
-    "TFJob": ("spec", "runPolicy", "suspend"),
-    "XGBoostJob": ("spec", "runPolicy", "suspend"),
-    "JAXJob": ("spec", "runPolicy", "suspend"),
-    "MPIJob": ("spec", "runPolicy", "suspend"),
-}
-"""Kind -> where it says that it is suspended; other kinds cannot be."""
 
 _HELD = ("metadata", "annotations", HELD)
 
@@ -133,53 +99,82 @@ def preview(
         return change_queue(api, act)
     if isinstance(act, ChangeNode):
         return change_node(api, act)
-    assert not isinstance(act, MoveNode)
+    if isinstance(act, MoveNode):
+        return move_node(api, config, act)
+    return _preview_runs(api, config, act, runs, token)
+
+
+def _preview_runs(
+    api: Api, config: KubernetesConfig, act: RunAct, runs: tuple[Run, ...], token: str
+) -> Preview:
     if isinstance(act, ChangeRun):
         check_fields(act)
+    elif isinstance(act, Resubmit):
+        resubmit.check_fields(act)
     known = {run.id: run for run in runs}
+
+    def made(numbered: tuple[int, str]) -> tuple[PreviewItem, Fields | None]:
+        number, target = numbered
+        own = resubmit.token_of(token, number) if token else ""
+        return _run_item(api, config, act, target, known.get(target), own)
+
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        items = tuple(
-            pool.map(
-                lambda target: _run_item(api, config, act, target, known.get(target)), act.runs
-            )
-        )
-    inverse = inverse_change(act, items) if isinstance(act, ChangeRun) else inverse_of(act)
-    return Preview(act=act, items=items, inverse=inverse)
+        found = tuple(pool.map(made, enumerate(act.runs)))
+    items = tuple(item for item, _ in found)
+    if isinstance(act, ChangeRun):
+        old = {item.target: before for item, before in found if item.refusal is None}
+        return Preview(act=act, items=items, inverse=inverse_change(act, old))
+    return Preview(act=act, items=items, inverse=inverse_of(act))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The requests of one item, and what has to be known before they are sent.
+
+    The first `tried` of them are rehearsed (None: all): the others need the effect of these. `old`
+    are the values that a change replaces.
+    """
+
+    requests: tuple[Request, ...]
+    warning: str | None = None
+    tried: int | None = None
+    old: Fields | None = None
 
 
 def _run_item(
-    api: Api, config: KubernetesConfig, act: RunAct, target: str, run: Run | None
-) -> PreviewItem:
+    api: Api, config: KubernetesConfig, act: RunAct, target: str, run: Run | None, token: str
+) -> tuple[PreviewItem, Fields | None]:
+    """The item of one run, and the values that the act replaces."""
     native = target.partition("/")[2] or target
     if not _UID.fullmatch(native):
-        return _no(target, f"{native!r} is no uid of a Kubernetes object")
+        return _no(target, f"{native!r} is no uid of a Kubernetes object"), None
     if run is None:
-        return _no(target, f"no run {native} was seen in the last reading")
+        return _no(target, f"no run {native} was seen in the last reading"), None
     words = run.native or {}
     kind, space, name = (words.get(k, SafeText("")) for k in ("kind", "namespace", "workload"))
-    facts = _Facts(target, run, kind, isinstance(act, Cancel | Suspend))
-    if why := _pointless(act, run, kind):
-        return facts.item((), refusal=why)
+    facts = Facts(target, run, kind, isinstance(act, Cancel | Suspend))
+    if why := pointless(act, run, kind):
+        return facts.item((), refusal=why), None
     if kind not in HOMES or not _NAME.fullmatch(space) or not _NAME.fullmatch(name):
-        return facts.item((), refusal=f"a {kind or 'workload'} is not changed from here")
+        return facts.item((), refusal=f"a {kind or 'workload'} is not changed from here"), None
     path = HOMES[kind].format(space, name)
-    requests: tuple[Request, ...] = ()
+    asked = _Asked(())
     try:
         found = api.get(path)
         if uid_of(found) != native:
-            return facts.item((), refusal=REPLACED)
-        requests, warning = _requests(api, config, act, kind, path, found)
-        for request in requests:
+            return facts.item((), refusal=REPLACED), None
+        asked = _asked(api, config, act, kind, path, found, token)
+        for request in asked.requests[: asked.tried]:
             api.rehearse(request)
     except Gone:
-        return facts.item((), refusal=GONE)
+        return facts.item((), refusal=GONE), None
     except Refused as error:
         if error.untried is None:
-            return facts.item((), refusal=str(error))
-        return facts.item(requests, warning=error.untried)
+            return facts.item((), refusal=str(error)), None
+        return facts.item(asked.requests, warning=error.untried), asked.old
     except Trouble as error:
-        return facts.item((), refusal=str(error))
-    return facts.item(requests, warning=warning)
+        return facts.item((), refusal=str(error)), None
+    return facts.item(asked.requests, warning=asked.warning), asked.old
 
 
 GONE = "it is gone already"
@@ -191,86 +186,25 @@ def _no(target: str, why: str) -> PreviewItem:
     return PreviewItem(target=target, command=(), refusal=safe(why, max_cells=400))
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What is known of an item before anything is asked."""
-
-    target: str
-    run: Run
-    kind: str
-    ends: bool
-
-    def item(
-        self,
-        requests: tuple[Request, ...],
-        *,
-        refusal: str | None = None,
-        warning: str | None = None,
-    ) -> PreviewItem:
-        notes = [warning] if warning else []
-        if self.run.user not in (None, user_name()):
-            notes.append(f"belongs to {self.run.user}")
-        return PreviewItem(
-            target=self.target,
-            command=tuple(word for request in requests for word in request.words),
-            owner=self.run.user,
-            before=f"{self.run.state.value} (held)" if self.run.held else self.run.state.value,
-            loss_gpu_s=_loss_gpu_s(self.run) if self.ends else None,
-            refusal=safe(refusal, max_cells=400) if refusal else None,
-            warning=safe("; ".join(notes), max_cells=400) if notes else None,
-        )
-
-
-def _loss_gpu_s(run: Run) -> float | None:
-    """GPU-seconds of work that ending its pods throws away; 0 for a run that has none."""
-    if run.state not in HOLDING - {RunState.SUSPENDED}:
-        return 0.0
-    if run.started_at is None or run.read_at is None or run.request.gpu_milli is None:
-        return None
-    held_s = max(0.0, (run.read_at - run.started_at).total_seconds())
-    return held_s * run.request.gpu_milli / 1000
-
-
-def _pointless(act: RunAct, run: Run, kind: str) -> str | None:
-    """Why an act has no meaning for a run in this state."""
-    if run.state not in LIVE:
-        return f"it has ended already ({run.state.value})"
-    if isinstance(act, Cancel):
-        return None
-    waits, stopped = run.state is RunState.PENDING, run.state is RunState.SUSPENDED
-    if isinstance(act, ChangeRun):
-        return None if waits or stopped else "it runs: only a waiting run can be changed"
-    if kind not in SUSPENDED:
-        what = "a bare Pod" if kind == "Pod" else f"a {kind or 'workload'}"
-        return f"{what} cannot be stopped and started again: cancel it and submit it again"
-    if isinstance(act, Hold | Release) and not waits:
-        return f"it is {run.state.value}: only a waiting run can be held or released"
-    if isinstance(act, Hold) and run.held:
-        return "it is held already"
-    if isinstance(act, Release) and not run.held:
-        return "it is not held"
-    if isinstance(act, Suspend) and waits:
-        return "it waits: hold it"
-    if isinstance(act, Suspend) and stopped:
-        return "it is suspended already"
-    if isinstance(act, Resume) and not stopped:
-        return "it is held: release it" if run.held else "it is not suspended"
-    return None
-
-
-def _requests(
+def _asked(
     api: Api,
     config: KubernetesConfig,
     act: RunAct,
     kind: str,
     path: str,
     found: Mapping[str, Any],
-) -> tuple[tuple[Request, ...], str | None]:
-    """The requests of one item and what has to be known before they are sent."""
+    token: str,
+) -> _Asked:
+    """The requests of one item."""
     if isinstance(act, Cancel):
-        return (delete(path, uid_of(found)),), None
+        return _Asked((delete(path, uid_of(found)),))
     if isinstance(act, ChangeRun):
-        return run_requests(api, config, act, path, found), None
+        stopped = kind in SUSPENDED and bool(at(found, *SUSPENDED[kind]))
+        made = run_changes(api, config, act, kind, path, found, stopped=stopped)
+        return _Asked(made.requests, made.warning, made.tried, made.old)
+    if isinstance(act, Resubmit):
+        pair, notes = resubmit.requests(api, config, act, kind, path, found, token)
+        return _Asked(pair, notes, tried=0)  # tried already, with its pods
     stop = isinstance(act, Suspend | Hold)
     changes = [Change(SUSPENDED[kind], stop)]
     if isinstance(act, Hold):
@@ -282,7 +216,7 @@ def _requests(
         warning = "its pods are deleted and its GPUs given away; resume starts the container anew"
     if isinstance(act, Resume):
         warning = "it waits for GPUs again, and its container starts anew"
-    return (patch(path, found, *changes),), warning
+    return _Asked((patch(path, found, *changes),), warning)
 
 
 def perform(cluster: Cluster, sent: Preview, token: str) -> tuple[Receipt, ...]:
@@ -313,6 +247,8 @@ def perform(cluster: Cluster, sent: Preview, token: str) -> tuple[Receipt, ...]:
 def _perform_item(api: Api, act: Act, item: PreviewItem, *, first: bool) -> Receipt:
     if item.refusal is not None or not item.command:
         return refused(item, item.refusal or "nothing to send")
+    if isinstance(act, Resubmit):
+        return resubmit.perform(api, item, first=first)
     done = 0
     try:
         for request in Request.of(item.command):

@@ -9,7 +9,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from foundry_tui.config.sources import KubernetesConfig
-from foundry_tui.estate.acts import Act, Preview, Receipt, ReceiptStatus, Submit
+from foundry_tui.estate.acts import (
+    Act,
+    Preview,
+    PreviewItem,
+    Receipt,
+    ReceiptStatus,
+    Resubmit,
+    Submit,
+)
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.snapshot import Snapshot
@@ -22,6 +30,7 @@ from foundry_tui.schedulers.kai.accounting import read_accounting
 from foundry_tui.schedulers.kai.assemble import Assembly
 from foundry_tui.schedulers.kai.connect import Cluster
 from foundry_tui.schedulers.kai.watch import State
+from foundry_tui.schedulers.kai.wire import Request
 from foundry_tui.schedulers.ports import Estimate, Log, Probe
 
 _SENT = (ReceiptStatus.DONE, ReceiptStatus.ACCEPTED)
@@ -143,13 +152,20 @@ class KaiAdapter:
     def perform(self, preview: Preview, token: str) -> tuple[Receipt, ...]:
         """Send the previewed requests; the next reading shows what came of them."""
         state = self._state if self._state is not None and self._state.followed else None
-        uids = [item.target.removeprefix(f"{self.name}/") for item in preview.items]
-        before = {} if state is None else {uid: state.version_of(uid) for uid in uids}
+        uids = {item.target: self._uid(item) for item in preview.items}
+        before = {} if state is None else {uid: state.version_of(uid) for uid in uids.values()}
         sent = actor.perform(self.cluster, preview, token)
         if state is not None:
-            done = {r.target.removeprefix(f"{self.name}/") for r in sent if r.status in _SENT}
+            done = {uids.get(r.target, r.target) for r in sent if r.status in _SENT}
+            if isinstance(preview.act, Resubmit):  # the new ones are seen too
+                done |= {r.after.removeprefix(f"{self.name}/") for r in sent if r.after}
             state.await_change({uid: before.get(uid) for uid in done})
         return sent
+
+    def _uid(self, item: PreviewItem) -> str:
+        """The uid of the object that an item changes: nodes and queues go by their names."""
+        asked = Request.of(item.command)
+        return (asked[0].uid if asked else None) or item.target.removeprefix(f"{self.name}/")
 
     def read_back(self, preview: Preview, sent: tuple[Receipt, ...]) -> tuple[Receipt, ...]:
         """What the cluster shows now of what was sent."""

@@ -20,6 +20,10 @@ TOKEN = "foundry/submit-token"
 USER_KEYS = ("foundry/user", "run.ai/user", "user")
 NAME = "foundry/name"
 HELD = "foundry/held"
+DRAIN_REASON = "foundry/drain-reason"
+DRAINED_BY = "foundry/drained-by"
+"""Annotations of a node that was drained from here: why, and by whom."""
+
 PREEMPTIBILITY = "kai.scheduler/preemptibility"
 PRIORITY = "priorityClassName"
 
@@ -254,7 +258,8 @@ def node_of(
         reason = None if ready is None else (ready.message or ready.reason)
     elif node.spec.unschedulable:
         state = NodeState.DRAINING if held_milli else NodeState.DRAINED
-        reason = "cordoned"
+        why, by = node.metadata.note(DRAIN_REASON), node.metadata.note(DRAINED_BY)
+        reason = f"{why or 'cordoned'} [{by}]" if by else why or "cordoned"
     else:
         full = held_milli is not None and count > 0 and held_milli >= 1000 * count
         state = NodeState.ALLOCATED if full else NodeState.MIXED if held_milli else NodeState.IDLE

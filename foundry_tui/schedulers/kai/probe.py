@@ -60,7 +60,7 @@ def _may_watch(cluster: Cluster, kind: Kind) -> str:
     group = kind.prefix.split("/")[2] if kind.prefix.startswith("/apis/") else ""
     space = (cluster.config.namespaces or (None,))[0] if kind.namespaced else None
     try:
-        may = allowed(cluster, "watch", kind.plural, group, space)
+        may = allowed(cluster, ("watch", kind.plural, group), space)
     except SchedulerError:
         may = True
     return "can be listed and watched" if may else "can be listed, not watched: read anew each time"

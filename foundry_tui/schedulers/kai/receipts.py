@@ -21,11 +21,13 @@ from foundry_tui.estate.acts import (
     Receipt,
     ReceiptStatus,
     Release,
+    Resubmit,
     Resume,
     Submit,
     Suspend,
 )
 from foundry_tui.estate.text import safe
+from foundry_tui.schedulers.kai import resubmit
 from foundry_tui.schedulers.kai.connect import Cluster
 from foundry_tui.schedulers.kai.manifest import TOKEN
 from foundry_tui.schedulers.kai.wire import Api, Gone, Request, Trouble, at, uid_of
@@ -70,8 +72,10 @@ def _look(api: Api, act: Act, item: PreviewItem, receipt: Receipt) -> Receipt:
     first = requests[0]
     if isinstance(act, Submit):
         return _made(api, first, receipt)
+    if isinstance(act, Resubmit):
+        return resubmit.settle(api, item, receipt)
     try:
-        found = api.get(first.path)
+        found = api.get(first.object_path)
     except Gone:
         if isinstance(act, Cancel):
             return replace(receipt, status=ReceiptStatus.DONE, after="gone")
@@ -82,7 +86,9 @@ def _look(api: Api, act: Act, item: PreviewItem, receipt: Receipt) -> Receipt:
         return replace(receipt, status=status, after="gone")
     if isinstance(act, Cancel):
         return _ending(found, receipt)
-    for request, thing in [(first, found), *((r, api.get(r.path)) for r in requests[1:])]:
+    for request in requests:
+        same = request.object_path == first.object_path
+        thing = found if same else api.get(request.object_path)
         if missing := request.not_shown_by(thing):
             words = safe(f"the cluster said yes and shows {missing}", max_cells=400)
             return replace(receipt, status=ReceiptStatus.UNCHANGED, message=words)

@@ -27,6 +27,7 @@ from foundry_tui.schedulers.kai.objects import (
 
 _NAMES = (
     *(nouns.TOKEN, *nouns.USER_KEYS, nouns.NAME, nouns.HELD),
+    *(nouns.DRAIN_REASON, nouns.DRAINED_BY),
     *(nouns.PREEMPTIBILITY, nouns.PRIORITY, workloads.GROUP_NOTE),
     *(shares.FRACTION, shares.MEMORY, shares.DEVICES, shares.GROUP, shares.INDEX),
     *(gpus.COUNT, gpus.PRODUCT, gpus.MEMORY),

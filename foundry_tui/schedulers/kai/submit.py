@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 from foundry_tui.config.sources import KubernetesConfig
@@ -104,9 +105,17 @@ def _tried(api: Api, wanted: Wanted, manifest: Manifest, request: Request) -> li
         return [error.untried]
     if wanted.kind == "Pod":
         return []
-    home = f"{PODS}/namespaces/{manifest.body['metadata']['namespace']}/pods"
+    return pods_tried(api, manifest.body["metadata"]["namespace"], manifest.pod)
+
+
+def pods_tried(api: Api, namespace: str, pod: Mapping[str, object]) -> list[str]:
+    """What stands against the pods of a workload without stopping it: admission sees pods alone.
+
+    Raises:
+        Trouble: what stops them.
+    """
     try:
-        api.rehearse(create(home, manifest.pod))
+        api.rehearse(create(f"{PODS}/namespaces/{namespace}/pods", pod))
     except Refused as error:
         # The controller makes the pods: that this user may not is no hindrance.
         if "cannot create resource" in str(error):

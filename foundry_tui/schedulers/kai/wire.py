@@ -88,6 +88,11 @@ class Request:
         return (self.method, self.path, self.body)
 
     @property
+    def object_path(self) -> str:
+        """The address of the object itself, of whose part the request may be."""
+        return self.path.removesuffix("/status")
+
+    @property
     def uid(self) -> str | None:
         """The uid of the one object that the request may touch."""
         body = json.loads(self.body)
@@ -149,7 +154,7 @@ def _put(thing: dict[str, Any], change: Change) -> None:
 class Change:
     """A field's new value, None to remove it. `steps` are the keys that lead to it.
 
-    With `guarded` the patch fails if the field changed since it was read.
+    With `guarded` the patch fails if the field changed since it was read, or has come to be.
     """
 
     steps: tuple[str, ...]
@@ -159,18 +164,19 @@ class Change:
     def ops(self, thing: Mapping[str, Any]) -> list[dict[str, object]]:
         """The operations of a JSON patch: `add` replaces what is there (RFC 6902, 4.1)."""
         present = at(thing, *self.steps)
-        path = _pointer(self.steps)
-        found: list[dict[str, object]] = []
-        if self.guarded and present is not None:
-            found.append({"op": "test", "path": path, "value": present})
-        if self.value is None:
-            return [*found, {"op": "remove", "path": path}] if present is not None else found
         depth = len(self.steps)
         value = self.value
         while depth > 1 and not isinstance(at(thing, *self.steps[: depth - 1]), Mapping):
             depth -= 1
             value = {self.steps[depth]: value}
-        return [*found, {"op": "add", "path": _pointer(self.steps[:depth]), "value": value}]
+        path = _pointer(self.steps[:depth])
+        found: list[dict[str, object]] = []
+        if self.guarded:
+            # Of a field that is not there the API server takes null for a test of its absence.
+            found.append({"op": "test", "path": path, "value": present})
+        if self.value is None:
+            return [*found, {"op": "remove", "path": path}] if present is not None else found
+        return [*found, {"op": "add", "path": path, "value": value}]
 
 
 @dataclass(frozen=True, slots=True)

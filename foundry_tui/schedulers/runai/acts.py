@@ -27,7 +27,6 @@ from foundry_tui.estate.acts import (
     ReceiptStatus,
     Release,
     Requeue,
-    Resubmit,
     Resume,
     RunAct,
     Suspend,
@@ -38,11 +37,13 @@ from foundry_tui.estate.run import LIVE, Run, RunState
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.schedulers.ports import Denied, Unavailable
 from foundry_tui.schedulers.runai.client import Client
-from foundry_tui.schedulers.runai.errors import NoAnswer, failure, said
+from foundry_tui.schedulers.runai.errors import NoAnswer, Refused, failure, said
 from foundry_tui.schedulers.runai.exchange import Answer, Request
+from foundry_tui.schedulers.runai.quota import observed
 from foundry_tui.schedulers.runai.rights import change_refusal
 from foundry_tui.schedulers.runai.tables import Tables
 from foundry_tui.schedulers.runai.wire import Tolerant, Word, encoded, text
+from foundry_tui.schedulers.runai.words import MOVES_NO_NODES, STOPS
 
 BATCH = "/api/v1/workloads/batch"
 
@@ -51,15 +52,12 @@ CHUNK = 100
 
 UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
-STOPS = "stops the pods and gives the GPUs away; resume starts the container anew"
-
 UNSUPPORTED: dict[type[Act], str] = {
     Hold: "Run:ai cannot hold a workload: suspend it, or delete it and submit it again later",
     Release: "Run:ai holds no workloads, so there is nothing to release",
     Requeue: "Run:ai has no requeue: suspend and resume it, or submit it again",
     ChangeRun: "a submitted workload cannot be changed: delete it and submit it again",
-    Resubmit: "a submitted workload is not submitted anew from here yet",
-    MoveNode: "the control plane moves no nodes among pools: label them in the cluster",
+    MoveNode: MOVES_NO_NODES,
     ChangeNode: "the control plane cannot drain nodes: `kubectl cordon` in the cluster does",
 }
 
@@ -263,7 +261,9 @@ def perform_submit(client: Client, item: PreviewItem) -> Receipt:
 
 
 def perform_quota(client: Client, preview: Preview) -> Receipt:
-    """Send a change of quota. The values are absolute, so that a repeat does no more.
+    """Send a change of quota, if what was previewed is still so. A repeat does no more.
+
+    The API has no precondition of its own: the record is read again just before.
 
     Raises:
         Unavailable: nothing was sent, because the control plane does not answer.
@@ -274,11 +274,15 @@ def perform_quota(client: Client, preview: Preview) -> Receipt:
     assert isinstance(preview.act, ChangeQueue)
     method, path, body = item.command
     request = Request(method, path, body=body.encode(), again=True)
+    deadline = client.deadline()
     try:
-        answer = client.send(request, client.deadline())
+        now = observed(client, preview.act, path.removesuffix("/resources"), deadline)
+        if now != item.before:
+            return refused(item, f"it was changed since it was last read: {now}; look again")
+        answer = client.send(request, deadline)
     except NoAnswer as error:
         return unsure(item, f"sent, and no answer came: {error.answer}")
-    except Denied as error:
+    except (Denied, Refused) as error:
         return refused(item, f"{error.answer}; {error.hint}")
     if answer.status >= 500:
         return unsure(item, f"{said(answer)}: it may be done or not")

@@ -8,7 +8,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from foundry_tui.config.sources import RunaiConfig
-from foundry_tui.estate.acts import Act, ChangeQueue, Preview, Receipt, ReceiptStatus, Submit
+from foundry_tui.estate.acts import (
+    Act,
+    ChangeQueue,
+    Preview,
+    Receipt,
+    ReceiptStatus,
+    Resubmit,
+    Submit,
+)
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.snapshot import Snapshot
@@ -201,6 +209,7 @@ class RunaiAdapter:
             Unavailable, Denied: projects and rights cannot be read.
         """
         from foundry_tui.estate.acts import ChangeNode, MoveNode
+        from foundry_tui.schedulers.runai import resubmit
         from foundry_tui.schedulers.runai.acts import preview_runs
         from foundry_tui.schedulers.runai.quota import preview_quota
         from foundry_tui.schedulers.runai.request import submit_item
@@ -213,10 +222,13 @@ class RunaiAdapter:
             return Preview(act=act, items=(submit_item(act, token, tables, me),))
         if isinstance(act, ChangeQueue):
             return preview_quota(act, tables)
+        if isinstance(act, Resubmit):
+            return resubmit.preview(self._parts()[0], act, runs, tables, me, token)
         return preview_runs(act, runs, tables, me)
 
     def perform(self, preview: Preview, token: str) -> tuple[Receipt, ...]:
         """Send the previewed requests, one receipt per item."""
+        from foundry_tui.schedulers.runai import resubmit
         from foundry_tui.schedulers.runai.acts import perform_quota, perform_runs, perform_submit
 
         client, reader = self._parts()
@@ -228,14 +240,19 @@ class RunaiAdapter:
         if isinstance(preview.act, ChangeQueue):
             reader.forget_tables()
             return (perform_quota(client, preview),)
+        if isinstance(preview.act, Resubmit):
+            return resubmit.perform(client, preview)
         return perform_runs(client, preview)
 
     def read_back(self, preview: Preview, sent: tuple[Receipt, ...]) -> tuple[Receipt, ...]:
         """The receipts as the control plane shows them now."""
         from foundry_tui.schedulers.ports import SchedulerError
+        from foundry_tui.schedulers.runai import resubmit
         from foundry_tui.schedulers.runai.receipts import read_back, read_back_quota
 
         client, reader = self._parts()
+        if isinstance(preview.act, Resubmit):
+            return resubmit.read_back(client, preview, sent, self._pause)
         if not isinstance(preview.act, ChangeQueue):
             return read_back(client, preview, sent, self._pause)
         try:

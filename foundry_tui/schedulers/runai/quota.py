@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
+import msgspec
+
+from foundry_tui.deadline import Deadline
 from foundry_tui.estate.acts import ChangeQueue, Preview, PreviewItem
-from foundry_tui.estate.text import safe
+from foundry_tui.estate.text import SafeText, safe
+from foundry_tui.schedulers.ports import Unavailable
+from foundry_tui.schedulers.runai.client import Client
 from foundry_tui.schedulers.runai.rights import quota_refusal
 from foundry_tui.schedulers.runai.tables import DEPARTMENTS, PROJECTS, Tables, Unit
-from foundry_tui.schedulers.runai.wire import PoolQuota, encoded, number, text
+from foundry_tui.schedulers.runai.wire import OrgUnit, PoolQuota, encoded, number, text
 
 FIELDS = {
     "quota_gpus": "deserved",
@@ -54,6 +59,9 @@ def preview_quota(act: ChangeQueue, tables: Tables) -> Preview:
             act=act, items=(PreviewItem(target=act.queue, command=(), refusal=safe(pool)),)
         )
     now = current(pool)
+    if all(now[name] == value for name, value in wanted.items()):
+        words = safe(f"it is so already: {shown(now)}")
+        return Preview(act=act, items=(PreviewItem(target=act.queue, command=(), refusal=words),))
     later = {**now, **wanted}
     ref = pool.node_pool
     where = {"id": text(ref.id), "name": text(ref.name)} if ref is not None else None
@@ -64,11 +72,66 @@ def preview_quota(act: ChangeQueue, tables: Tables) -> Preview:
         command=("PATCH", f"{unit_path(tables, unit)}/resources", body),
         before=shown(now),
         refusal=quota_refusal(tables, unit),
+        warning=_warning(tables, unit, text(ref.id) if ref is not None else None, later),
     )
+    if item.refusal is not None:
+        return Preview(act=act, items=(item,))
     old = tuple((name, _shown(now[name])) for name in wanted)
     at = (("node_pool", where["name"]),) if where and where["name"] else ()
     inverse = ChangeQueue(source=act.source, queue=act.queue, fields=(*old, *at))
     return Preview(act=act, items=(item,), inverse=inverse)
+
+
+def _warning(
+    tables: Tables, unit: Unit, pool: str | None, later: Mapping[str, float | None]
+) -> SafeText | None:
+    """What the control plane takes and does not do: a quota beyond a limit or the department's."""
+    quota, limit = later["quota_gpus"], later["limit_gpus"]
+    notes = []
+    if limit is not None and (quota is None or quota > limit):
+        notes.append(f"its limit of {limit:g} GPUs is below its quota")
+    department = unit.id if unit.id in tables.departments else unit.parent
+    roof = tables.departments.get(department or "")
+    if roof is not None and roof.told.resources:
+        most = quota if roof is unit else _deserved(roof, pool)
+        below = [
+            quota if project is unit else _deserved(project, pool)
+            for project in tables.projects.values()
+            if project.parent == department
+        ]
+        told = [n for n in below if n is not None]
+        if most is not None and len(told) < len(below):
+            notes.append(
+                f"a project of {roof.name} has no limit to its quota, the department {most:g} GPUs"
+            )
+        elif most is not None and sum(told) > most:
+            notes.append(
+                f"the projects of {roof.name} deserve {sum(told):g} GPUs together there, "
+                f"the department itself {most:g}"
+            )
+    return safe("; ".join(notes), max_cells=400) if notes else None
+
+
+def _deserved(unit: Unit, pool: str | None) -> float | None:
+    """What a unit deserves in a node pool, None for without limit; 0 where it has none there."""
+    for found in unit.told.resources or ():
+        if (text(found.node_pool.id) if found.node_pool else None) == pool:
+            return current(found)["quota_gpus"]
+    return 0.0
+
+
+def observed(client: Client, act: ChangeQueue, path: str, deadline: Deadline) -> str | None:
+    """What the record at `path` shows in the pool of an act, in a line; None where that is gone.
+
+    Raises:
+        SchedulerError: it could not be read.
+    """
+    body = client.read(path, deadline).body
+    try:
+        told = msgspec.json.decode(body, type=OrgUnit)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Unavailable(f"GET {path}", safe(str(error)), "look again") from None
+    return shown_unit(act, Unit("", safe(act.queue), act.queue, None, None, told))
 
 
 def current(pool: PoolQuota) -> dict[str, float | None]:

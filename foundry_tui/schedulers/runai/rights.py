@@ -116,10 +116,13 @@ def to_rights(tables: Tables, me: str, user: str | None) -> Rights:
         role(rule) in ADMINISTRATORS and (text(rule.scope_type) or "").lower() in EVERYWHERE
         for rule in tables.rules
     )
+    units = [*tables.projects.values(), *tables.departments.values()]
     allowed = [p for p in tables.projects.values() if submit_refusal(tables, p) is None]
     return Rights(
         user=me,
         admin=admin,
+        may_nodes=False,  # of nobody: the control plane changes no nodes
+        may_queues=any(quota_refusal(tables, unit) is None for unit in units),
         associations=tuple(Association(account=p.name, queues=(p.name,)) for p in allowed),
         limits=_limits(tables),
     )

@@ -24,12 +24,14 @@ def build(
     nodes: int = NODES,
     waiting: int = WAITING,
     seed: int = SEED,
+    admin: bool = False,
 ) -> tuple[SlurmManners, RunaiManners]:
     """The two sources of one simulated estate; each reads and acts.
 
     `state` is the folder that keeps the acts, so that the next process finds them; None keeps them
     in memory. `clock` gives aware datetimes; the estate runs faster than it, so ages have to be
-    judged by the sources' `now`. Two thirds of `nodes` and of `waiting` are Slurm's.
+    judged by the sources' `now`. Two thirds of `nodes` and of `waiting` are Slurm's. With `admin`
+    the user is an administrator of both parts, who may change others' runs, nodes and queues.
 
     Raises:
         ValueError: fewer than 3 nodes.
@@ -41,6 +43,6 @@ def build(
     slurm = slurm_spec(nodes - runai_nodes, waiting - runai_waiting)
     runai = runai_spec(runai_nodes, runai_waiting)
     return (
-        SlurmManners(Live("sim-slurm", slurm, seed, log, clock)),
-        RunaiManners(Live("sim-runai", runai, seed, log, clock)),
+        SlurmManners(Live("sim-slurm", slurm, seed, log, clock), admin=admin),
+        RunaiManners(Live("sim-runai", runai, seed, log, clock), admin=admin),
     )

@@ -13,7 +13,7 @@ from scheduler_sim.limits import LiveSpec, QueueSpec
 from scheduler_sim.workload import Person, Template
 
 USER = "ada"
-"""Who uses the simulated estate: no administrator, and owner of some of its runs."""
+"""Who uses the simulated estate, and owns some of its runs; no administrator unless asked for."""
 
 SMALL = 32
 """Nodes up to which a cluster's scheduler looks at its queue twice a minute, after a day's past.
@@ -22,6 +22,10 @@ A larger one is only made into a file: it gets less past, and a lazier scheduler
 GPUS_PER_NODE = 8
 DEPARTMENTS = {"vision": "research", "speech": "research", "genomics": "product"}
 """Run:ai projects and the departments above them."""
+
+PLANS_QUOTA_OF = "research"
+"""The department whose quotas the user of the simulated estate may change: by a role of the site's
+own, which gives no right to anybody's workloads."""
 
 OVER_QUOTA_WEIGHT = {"vision": 2, "speech": 1, "genomics": 1}
 NODE_POOL = "default"

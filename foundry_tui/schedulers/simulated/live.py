@@ -10,10 +10,11 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from foundry_tui.schedulers.simulated.layout import USER
 from foundry_tui.schedulers.simulated.log import ActsLog, Entry
 from scheduler_sim.engine import LiveCluster
 from scheduler_sim.jobs import JobSpec
-from scheduler_sim.limits import LiveSpec
+from scheduler_sim.limits import LiveSpec, NodeNote
 
 SPEED = 12
 """Simulated seconds per second of the clock."""
@@ -37,6 +38,8 @@ class Live:
         self._read = 0
         self._last_act_s = 0
         self._outcomes: dict[str, str | None] = {}
+        self.weights: dict[str, float] = {}
+        """Account -> its part of the surplus, where an act has changed that."""
 
     def now(self) -> datetime:
         """The present moment on the simulated clock, to the second."""
@@ -62,6 +65,8 @@ class Live:
                 self._last_act_s = max(self._last_act_s, min(entry.at_s, now_s))
                 engine.advance(self._last_act_s)
                 self._outcomes[entry.id] = _apply(engine, entry)
+                if entry.do == "quota" and entry.weight is not None:
+                    self.weights[entry.key] = entry.weight
         self._read = len(self.log.entries)
         engine.advance(now_s)
         return engine
@@ -74,8 +79,11 @@ class Live:
         spec: JobSpec | None = None,
         token: str | None = None,
         delay_s: int = 0,
+        quota_milli: int | None = None,
+        weight: float | None = None,
+        text: str = "",
     ) -> str | None:
-        """Write an act to the log and carry it out; the key of its run, None if it had no effect.
+        """Write an act to the log and carry it out; its key, None if it had no effect.
 
         Raises:
             ValueError: the cluster could never serve this; names the field.
@@ -92,6 +100,9 @@ class Live:
             spec=spec,
             token=token,
             delay_s=delay_s,
+            quota_milli=quota_milli,
+            weight=weight,
+            text=text,
         )
         self.log.append(entry)
         self.engine()
@@ -110,6 +121,7 @@ class Live:
         self._engine = LiveCluster(self.spec, self.seed)
         self._generation, self._read, self._last_act_s = self.log.generation, 0, 0
         self._outcomes.clear()
+        self.weights.clear()
         return self._engine
 
 
@@ -129,6 +141,27 @@ def _apply(engine: LiveCluster, entry: Entry) -> str | None:
             done = engine.release(key)
         elif entry.do == "requeue":
             done = engine.requeue(key)
+            if done and entry.text == "hold":
+                engine.hold(key)
+        elif entry.do in ("drain", "resume"):
+            done = _set_node(engine, entry)
+        elif entry.do == "queue":
+            done = engine.set_queue(key, entry.text)
+        elif entry.do == "quota":
+            done = entry.quota_milli is None or engine.set_quota(key, entry.quota_milli)
     except ValueError:
         return None
     return key if done else None
+
+
+def _set_node(engine: LiveCluster, entry: Entry) -> bool:
+    """Drain a node or resume it; one that is down stays so until it is repaired."""
+    rows = [row for row, node in enumerate(engine.spec.nodes) if node.name == entry.key]
+    if not rows:
+        return False
+    note = engine.notes.get(rows[0])
+    if (note is not None) == (entry.do == "drain") or (note is not None and note.kind == "down"):
+        return False
+    drained = NodeNote("drain", entry.text, engine.now_s, USER) if entry.do == "drain" else None
+    engine.set_node(rows[0], drained)
+    return True

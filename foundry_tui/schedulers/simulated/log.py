@@ -32,9 +32,12 @@ FILE = "acts.jsonl"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One act on one run, `at_s` simulated seconds after the estate's start.
+    """One act on one run or project, `at_s` simulated seconds after the estate's start.
 
     `do` is submit, cancel, hold, release, requeue or change; `key` the simulator's key of the run.
+    With `quota` the key is a project, which then has `quota_milli` and `weight` (None: as before);
+    with drain and resume it is a node, with `queue` a queue. `text` is the reason of a drain, the
+    state of a queue, and `hold` of a requeue that comes back held.
     """
 
     id: str
@@ -45,6 +48,9 @@ class Entry:
     spec: JobSpec | None = None
     token: str | None = None
     delay_s: int = 0
+    quota_milli: int | None = None
+    weight: float | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

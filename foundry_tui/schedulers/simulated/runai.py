@@ -22,11 +22,12 @@ from foundry_tui.schedulers.simulated import nouns
 from foundry_tui.schedulers.simulated.layout import (
     DEPARTMENTS,
     NODE_POOL,
-    OVER_QUOTA_WEIGHT,
     USER,
 )
 from foundry_tui.schedulers.simulated.runai_acts import UNSUPPORTED, RunaiActs, deletable
+from foundry_tui.schedulers.simulated.runai_quota import weight
 from foundry_tui.schedulers.simulated.runai_request import PROJECTS, to_spec
+from foundry_tui.schedulers.simulated.runai_stops import state_of, stopped
 from foundry_tui.schedulers.simulated.source import newcomer, words
 from scheduler_sim.engine import LiveCluster
 from scheduler_sim.jobs import Job, Reason, State
@@ -86,7 +87,7 @@ class RunaiManners(RunaiActs):
     def to_run(self, engine: LiveCluster, job: Job, planned_s: int | None) -> Run:
         """A workload as the control plane lists it."""
         spec, at = job.spec, self.live.at
-        waits = job.state is State.PENDING
+        waits = job.state is State.PENDING and not stopped(job)
         reason = REASONS.get(job.reason) if waits else None
         return Run(
             id=self.id_of(job),
@@ -94,7 +95,7 @@ class RunaiManners(RunaiActs):
             source=self.name,
             scheduler=self.scheduler,
             name=safe(spec.name),
-            state=nouns.run_state(job.state),
+            state=state_of(job),
             user=spec.user,
             queue=spec.account,
             qos=self.qos(job),
@@ -113,8 +114,10 @@ class RunaiManners(RunaiActs):
         )
 
     def _phase(self, job: Job) -> dict[str, str | int | None]:
-        phase = "Deleting" if job.closing else job.state.value.capitalize()
-        reason = REASONS.get(job.reason) if job.state is State.PENDING else None
+        phase = "Stopped" if stopped(job) else job.state.value.capitalize()
+        phase = "Deleting" if job.closing else phase
+        waits = job.state is State.PENDING and not stopped(job)
+        reason = REASONS.get(job.reason) if waits else None
         return {
             "phase": phase,
             "phase_message": _MESSAGES.get(reason or ""),
@@ -161,9 +164,9 @@ class RunaiManners(RunaiActs):
                     source=self.name,
                     kind="project",
                     parent=department,
-                    quota_gpu_milli=spec.quotas[project],
+                    quota_gpu_milli=engine.books.limits.quotas[project],
                     limit_gpu_milli=spec.account_limits.get(project),
-                    over_quota_weight=float(OVER_QUOTA_WEIGHT[project]),
+                    over_quota_weight=weight(self.live, project),
                     total_gpu_milli=total,
                     default=project == PROJECTS[0],
                     read_at=now,
@@ -216,11 +219,16 @@ class RunaiManners(RunaiActs):
         )
 
     def rights(self, user: str | None = None) -> Rights:
-        """What the access rules give a user (None: the current one): projects, own workloads."""
+        """What the access rules give a user (None: the current one): projects, own workloads.
+
+        The quotas that may be changed are those of one department, of an administrator all.
+        """
         spec, limits = self.live.engine().spec, self.live.engine().books.limits
         return Rights(
             user=user or USER,
-            admin=False,
+            admin=self.admin and user in (None, USER),
+            may_nodes=False if user in (None, USER) else None,
+            may_queues=True if user in (None, USER) else None,
             associations=None
             if user not in (None, USER)
             else tuple(Association(account=p, queues=(p,)) for p in PROJECTS),

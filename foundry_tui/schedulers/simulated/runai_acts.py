@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from foundry_tui.estate.acts import (
@@ -11,21 +12,31 @@ from foundry_tui.estate.acts import (
     ChangeQueue,
     ChangeRun,
     Hold,
+    MoveNode,
     Preview,
     PreviewItem,
     Receipt,
     ReceiptStatus,
     Release,
     Requeue,
+    Resubmit,
     Resume,
     Submit,
     Suspend,
+    inverse_of,
     refused,
 )
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import safe
-from foundry_tui.schedulers.simulated import nouns
+from foundry_tui.schedulers.runai.words import MOVES_NO_NODES
+from foundry_tui.schedulers.simulated import nouns, runai_stops
 from foundry_tui.schedulers.simulated.layout import USER
+from foundry_tui.schedulers.simulated.live import Live
+from foundry_tui.schedulers.simulated.runai_quota import (
+    perform_quota,
+    preview_quota,
+    settled_quota,
+)
 from foundry_tui.schedulers.simulated.runai_request import DISTRIBUTED, PATH, body, to_spec
 from foundry_tui.schedulers.simulated.source import (
     SimulatedSource,
@@ -43,16 +54,19 @@ UNSUPPORTED: dict[type[Act], str] = {
     Hold: "Run:ai cannot hold a workload: it is deleted, and submitted again later",
     Release: "Run:ai holds no workloads, so there is nothing to release",
     Requeue: "Run:ai has no requeue: delete the workload and submit it again",
-    Suspend: "Run:ai stops a workload and gives its GPUs away; it cannot pause one in place",
-    Resume: "Run:ai pauses no workloads in place, so there is nothing to resume",
     ChangeRun: "a submitted workload cannot be changed: delete it and submit it again",
-    ChangeNode: "nodes are changed by administrators, and the simulated user is none",
-    ChangeQueue: "quotas are changed by administrators, and the simulated user is none",
+    Resubmit: "the simulated control plane does not tell what a workload was made from",
+    ChangeNode: "the control plane cannot drain nodes: `kubectl cordon` in the cluster does",
+    MoveNode: MOVES_NO_NODES,
 }
 
 
 class RunaiActs(SimulatedSource):
-    """The actor's half of the simulated Run:ai."""
+    """The actor's half of the simulated Run:ai; with `admin` the user is a System administrator."""
+
+    def __init__(self, live: Live, *, admin: bool = False) -> None:
+        super().__init__(live)
+        self.admin = admin
 
     def native_id(self, job: Job) -> str:
         """The workload's uuid."""
@@ -73,13 +87,17 @@ class RunaiActs(SimulatedSource):
         """Method, path and body of each request; nothing is sent.
 
         Raises:
-            ValueError: an act that `supports` refuses.
+            ValueError: an act that `supports` refuses, or a field that cannot be changed.
         """
         if isinstance(act, Submit):
             return Preview(act=act, items=(_submit_item(act, token),))
+        if isinstance(act, ChangeQueue):
+            return preview_quota(self.live, act, admin=self.admin)
+        known = {run.id: run for run in runs}
+        if isinstance(act, Suspend | Resume):
+            return self._preview_stop(act, known)
         if not isinstance(act, Cancel):
             raise ValueError(self.supports(type(act)))
-        known = {run.id: run for run in runs}
         return Preview(
             act=act,
             items=tuple(
@@ -95,7 +113,38 @@ class RunaiActs(SimulatedSource):
         act = preview.act
         if isinstance(act, Submit):
             return (self._submit(act, preview.items[0], token),)
+        if isinstance(act, ChangeQueue):
+            return (perform_quota(self.live, act, preview.items[0]),)
+        if isinstance(act, Suspend | Resume):
+            return tuple(self._stop(act, item) for item in preview.items)
         return tuple(self._delete(item) for item in preview.items)
+
+    def _preview_stop(self, act: Suspend | Resume, known: Mapping[str, Run]) -> Preview:
+        engine = self.live.engine()
+        items = []
+        for target in act.runs:
+            native = self.native(target)
+            found = self.find(engine, native)
+            why = runai_stops.why_not(act, found[0]) if found else None
+            asked = runai_stops.command(act, native)
+            item = self.item(act, target, known.get(target), asked, refusal=why)
+            items.append(runai_stops.warned(act, item))
+        return Preview(act=act, items=tuple(items), inverse=inverse_of(act))
+
+    def _stop(self, act: Suspend | Resume, item: PreviewItem) -> Receipt:
+        if item.refusal is not None:
+            return refused(item, item.refusal)
+        found = self.find(self.live.engine(), self.native(item.target))
+        if not found:
+            return refused(item, "404 Resource id not found.")
+        if (why := self._forbidden(found[0])) is not None:
+            return refused(item, why)
+        return runai_stops.perform(self.live, act, item, found[0])
+
+    def _forbidden(self, job: Job) -> str | None:
+        if self.admin or not others_run(job.spec.user):
+            return None
+        return f"403 the workload belongs to {job.spec.user}: no access rule allows it"
 
     def _submit(self, act: Submit, item: PreviewItem, token: str) -> Receipt:
         if item.refusal is not None:
@@ -116,9 +165,8 @@ class RunaiActs(SimulatedSource):
         if not found:
             return refused(item, "404 Resource id not found.")
         job = found[0]
-        if others_run(job.spec.user):
-            text = f"403 the workload belongs to {job.spec.user}: no access rule allows it"
-            return refused(item, text)
+        if (why := self._forbidden(job)) is not None:
+            return refused(item, why)
         if not deletable(job):
             return refused(item, "409 the workload's actionsSupport.delete is false")
         if job.state not in LIVE or job.closing:
@@ -135,9 +183,14 @@ class RunaiActs(SimulatedSource):
     def read_back(self, preview: Preview, sent: tuple[Receipt, ...]) -> tuple[Receipt, ...]:
         """The receipts as the list shows them now: accepted until the change can be seen."""
         engine = self.live.engine()
+        if isinstance(preview.act, ChangeQueue):
+            return tuple(settled_quota(self.live, preview.act, receipt) for receipt in sent)
         return tuple(self._settle(engine, preview.act, receipt) for receipt in sent)
 
     def _settle(self, engine: LiveCluster, act: Act, receipt: Receipt) -> Receipt:
+        if isinstance(act, Suspend | Resume):
+            jobs = self.find(engine, self.native(receipt.target))
+            return runai_stops.settled(act, receipt, jobs[0] if jobs else None)
         if receipt.status is not ReceiptStatus.ACCEPTED:
             return receipt
         found = self.find(engine, self.native(receipt.target))

@@ -47,6 +47,7 @@ REASONS = {
     Reason.TASK_LIMIT: "JobArrayTaskLimit",
     Reason.TIME_LIMIT: "PartitionTimeLimit",
     Reason.NODES_DOWN: "ReqNodeNotAvail",
+    Reason.QUEUE_CLOSED: "PartitionDown",
 }
 """Slurm's own words for why a job waits."""
 
@@ -106,6 +107,7 @@ class SlurmManners(SlurmActs):
                     "required_nodes": ",".join(spec.nodelist),
                     "dependency": self._dependency(job),
                     "features": ",".join(spec.request.models),
+                    "requeue": "1" if job.state is State.RUNNING else "",
                 }
             )
             or None,
@@ -138,6 +140,7 @@ class SlurmManners(SlurmActs):
                 name=q.name,
                 source=self.name,
                 kind="partition",
+                state=engine.books.queue_states[q.name],
                 total_gpu_milli=WHOLE_MILLI * sum(engine.spec.nodes[r].gpus for r in q.nodes),
                 default=q.name == sbatch.DEFAULT_QUEUE,
                 priority=1 + q.rank_minutes // 60,
@@ -295,7 +298,9 @@ class SlurmManners(SlurmActs):
         ]
         return Rights(
             user=user or USER,
-            admin=False,
+            admin=self.admin and user in (None, USER),
+            may_nodes=self.admin and user in (None, USER),
+            may_queues=self.admin and user in (None, USER),
             # Of others it is not told here which accounts they may charge.
             associations=None
             if user not in (None, USER)

@@ -30,7 +30,9 @@ from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.simulated import sbatch
 from foundry_tui.schedulers.simulated.layout import USER
-from foundry_tui.schedulers.simulated.slurm_fields import changed
+from foundry_tui.schedulers.simulated.live import Live
+from foundry_tui.schedulers.simulated.slurm_fields import changed, value
+from foundry_tui.schedulers.simulated.slurm_rules import perform_rule, preview_rule, shown_rule
 from foundry_tui.schedulers.simulated.source import (
     SimulatedSource,
     lost,
@@ -42,23 +44,37 @@ from foundry_tui.schedulers.slurm.fields import update_words
 from foundry_tui.schedulers.slurm.submit import sbatch_command
 from scheduler_sim.engine import LiveCluster
 from scheduler_sim.jobs import LIVE, Job, State
+from scheduler_sim.limits import TAKES
 
 _ID = re.compile(r"(\d{1,10})(?:_(?:(\d{1,7})|(\[[0-9,:%-]+\])))?")
 
+AS_ADMIN = "FOUNDRY_DEMO_ROLE=admin makes one of it"
 _UNSUPPORTED: dict[type[Act], str] = {
     Suspend: "Slurm lets only its operators suspend jobs, and the simulated user is none",
     Resume: "Slurm lets only its operators resume jobs, and the simulated user is none",
-    ChangeNode: "nodes are changed by administrators, and the simulated user is none",
     MoveNode: "Slurm has no node pools: change the node list of a partition",
-    Resubmit: "a waiting job is not submitted anew from here yet",
-    ChangeQueue: "partitions are changed by administrators, and the simulated user is none",
+    Resubmit: "Slurm gives back neither environment nor arguments of a waiting job: submit its "
+    "script anew, then cancel it",
 }
+_RULES: dict[type[Act], str] = {
+    ChangeNode: f"nodes are changed by administrators, and the simulated user is none; {AS_ADMIN}",
+    ChangeQueue: "partitions are changed by administrators, and the simulated user is none; "
+    f"{AS_ADMIN}",
+}
+_PAUSES = "the simulation pauses no jobs"
 _WHO_MAY = "only its owner, a coordinator of its account or a Slurm operator may change it"
 _NOT_WAITING = "Job is no longer pending execution"
 
 
 class SlurmActs(SimulatedSource):
-    """The actor's half of the simulated Slurm."""
+    """The actor's half of the simulated Slurm.
+
+    `admin` says that the user is an administrator: others' runs, nodes and partitions as well.
+    """
+
+    def __init__(self, live: Live, *, admin: bool = False) -> None:
+        super().__init__(live)
+        self.admin = admin
 
     def native_id(self, job: Job) -> str:
         """`17`, `18_3`, or `18_[4-9%2]` for the waiting range of an array."""
@@ -85,7 +101,9 @@ class SlurmActs(SimulatedSource):
 
     def supports(self, act: type[Act]) -> str | None:
         """None when the simulated Slurm can do this kind of act, else why not."""
-        return _UNSUPPORTED.get(act)
+        if self.admin and act in (Suspend, Resume):
+            return _PAUSES
+        return _UNSUPPORTED.get(act) or (None if self.admin else _RULES.get(act))
 
     def preview(self, act: Act, runs: tuple[Run, ...], token: str) -> Preview:
         """The exact command of each item; nothing changes.
@@ -95,8 +113,11 @@ class SlurmActs(SimulatedSource):
         """
         if isinstance(act, Submit):
             return Preview(act=act, items=(self._submit_item(act, token),))
-        if isinstance(act, ChangeNode | MoveNode | ChangeQueue | Suspend | Resume | Resubmit):
-            raise ValueError(self.supports(type(act)))
+        if (reason := self.supports(type(act))) is not None:
+            raise ValueError(reason)
+        if isinstance(act, ChangeNode | ChangeQueue):
+            return preview_rule(self.live, act)
+        assert not isinstance(act, MoveNode)
         known = {run.id: run for run in runs}
         items = tuple(self._run_item(act, target, known.get(target)) for target in act.runs)
         inverse: Act | None = None
@@ -104,6 +125,10 @@ class SlurmActs(SimulatedSource):
             inverse = Release(source=act.source, runs=act.runs)
         elif isinstance(act, Release):
             inverse = Hold(source=act.source, runs=act.runs)
+        elif isinstance(act, ChangeRun):
+            engine = self.live.engine()
+            items = tuple(self._with_values(engine, act, item) for item in items)
+            inverse = self._back(engine, act, items)
         return Preview(act=act, items=items, inverse=inverse)
 
     def _submit_item(self, act: Submit, token: str) -> PreviewItem:
@@ -134,24 +159,57 @@ class SlurmActs(SimulatedSource):
         elif isinstance(act, ChangeRun):
             command = ("scontrol", "update", f"JobId={job}", *update_words(act.fields))
         else:
-            command = ("scontrol", type(act).__name__.lower(), job)
+            verb = type(act).__name__.lower()
+            held = isinstance(act, Requeue) and act.hold
+            command = ("scontrol", f"{verb}hold" if held else verb, job)
         refusal = None
-        if run is not None and others_run(run.user):
+        if run is not None and self._others(run.user):
             refusal = f"Access/permission denied: the run belongs to {run.user}; {_WHO_MAY}"
         return self.item(act, target, run, command, refusal)
+
+    def _others(self, owner: str | None) -> bool:
+        """Whether a run belongs to somebody whose runs this user may not change."""
+        return not self.admin and others_run(owner)
+
+    def _with_values(self, engine: LiveCluster, act: ChangeRun, item: PreviewItem) -> PreviewItem:
+        """The item with what the run asks for now beside its state."""
+        jobs = self.find(engine, self.native(item.target))
+        if item.refusal is not None or not jobs:
+            return item
+        return replace(item, before=f"{item.before}; {_told(act, jobs[0])}")
+
+    def _back(
+        self, engine: LiveCluster, act: ChangeRun, items: tuple[PreviewItem, ...]
+    ) -> ChangeRun | None:
+        """The act that gives every run its old values, where all had the same ones."""
+        going = [i.target for i in items if i.refusal is None]
+        olds = {
+            tuple((name, value(job.spec, name)) for name, _ in act.fields)
+            for target in going
+            for job in self.find(engine, self.native(target))
+        }
+        fields = tuple((n, v) for n, v in (olds.pop() if olds else ()) if v is not None)
+        if olds or len(fields) != len(act.fields):
+            return None
+        return ChangeRun(source=act.source, runs=tuple(going), fields=fields)
 
     def perform(self, preview: Preview, token: str) -> tuple[Receipt, ...]:
         """Carry out the previewed commands, one receipt per item."""
         act = preview.act
         if isinstance(act, Submit):
             return (self._submit(act, preview.items[0], token),)
-        assert not isinstance(act, ChangeNode | MoveNode | ChangeQueue)
+        if isinstance(act, ChangeNode | ChangeQueue):
+            return tuple(perform_rule(self.live, act, item) for item in preview.items)
+        assert not isinstance(act, MoveNode)
         return tuple(self._perform(act, item) for item in preview.items)
 
     def _submit(self, act: Submit, item: PreviewItem, token: str) -> Receipt:
         if item.refusal is not None:
             return refused(item, item.refusal)
         try:
+            states = self.live.engine().books.queue_states
+            if not any(states.get(q, "up") in TAKES for q in sbatch.to_spec(act).queues):
+                return refused(item, "Requested partition configuration not available now")
             key = self.live.act("submit", spec=sbatch.to_spec(act), token=token)
         except ValueError as error:
             return refused(item, sbatch_words(str(error)))
@@ -167,7 +225,7 @@ class SlurmActs(SimulatedSource):
         if not jobs:
             text = safe(f"Slurm knows no live job {native}")
             return Receipt(target=item.target, status=ReceiptStatus.UNCHANGED, message=text)
-        denied = next((j.spec.user for j in jobs if others_run(j.spec.user)), None)
+        denied = next((j.spec.user for j in jobs if self._others(j.spec.user)), None)
         if denied is not None:
             return refused(item, f"Access/permission denied: the run belongs to {denied}")
         said = [self._one(act, job) for job in jobs]
@@ -183,7 +241,7 @@ class SlurmActs(SimulatedSource):
         elif isinstance(act, Requeue):
             if job.state is not State.RUNNING:
                 return "Job is pending execution"
-            self.live.act("requeue", key=job.key)
+            self.live.act("requeue", key=job.key, text="hold" if act.hold else "")
         elif job.state is not State.PENDING:
             return _NOT_WAITING
         elif isinstance(act, ChangeRun):
@@ -203,8 +261,14 @@ class SlurmActs(SimulatedSource):
     def _settle(self, engine: LiveCluster, act: Act, receipt: Receipt) -> Receipt:
         if receipt.status is not ReceiptStatus.ACCEPTED:
             return receipt
+        if isinstance(act, ChangeNode | ChangeQueue):
+            proven, shown = shown_rule(engine, act, receipt.target)
+            status = ReceiptStatus.DONE if proven else ReceiptStatus.UNCHANGED
+            return replace(receipt, status=status, after=shown)
         jobs = self.find(engine, self.native(receipt.target))
         after = ", ".join(sorted({shown_job(j) for j in jobs})) or None
+        if isinstance(act, ChangeRun) and jobs:
+            after = f"{after}; {_told(act, jobs[0])}"
         if jobs and all(_reached(act, job) for job in jobs):
             return replace(receipt, status=ReceiptStatus.DONE, after=after)
         text = safe(f"Slurm said yes, but still shows: {after or 'nothing'}")
@@ -219,11 +283,19 @@ def _reached(act: Act, job: Job) -> bool:
         return job.held or job.state is not State.PENDING
     if isinstance(act, Release):
         return not job.held
+    if isinstance(act, Requeue) and act.hold:
+        return job.state is State.PENDING and job.held
     if isinstance(act, Requeue):
         return job.state is State.PENDING or job.restarts > 0
     if isinstance(act, ChangeRun):
         return changed(job.spec, act.fields) == job.spec
     return True
+
+
+def _told(act: ChangeRun, job: Job) -> str:
+    """`queue=gpu; nodelist=`: the fields of the act as the run has them."""
+    values = {name: value(job.spec, name) for name, _ in act.fields}
+    return safe("; ".join(f"{n}={'—' if v is None else v}" for n, v in values.items()))
 
 
 def sbatch_words(problem: str) -> str:

@@ -25,6 +25,8 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
 
 def _devices(spec: JobSpec, name: str, value: str, nodes: int) -> JobSpec:
     """GPUs over `nodes` nodes, `2` or `h100:2`."""
+    if spec.request.gpu_milli != WHOLE_MILLI:
+        raise ValueError(f"{name}: Invalid generic resource (gres) specification: it is a share")
     *models, count = value.split(":")
     each = -(-_whole(name, count) // nodes)
     need = replace(spec.request, gpus=each, gpu_milli=WHOLE_MILLI, models=tuple(models))
@@ -47,8 +49,41 @@ FIELDS: Mapping[str, Callable[[JobSpec, str], JobSpec]] = {
     "nodes": lambda s, v: replace(s, nodes=_whole("nodes", v)),
     "gpus_per_node": lambda s, v: _devices(s, "gpus_per_node", v, 1),
     "gpus": lambda s, v: _devices(s, "gpus", v, s.nodes),
+    "begin": lambda s, v: _begin(s, v),
 }
 """Field name -> the run with a new value of it."""
+
+
+_VALUES: Mapping[str, Callable[[JobSpec], str | None]] = {
+    "queue": lambda s: s.queue,
+    "time_limit_s": lambda s: None if s.limit_s is None else str(s.limit_s),
+    "nodelist": lambda s: ",".join(s.nodelist),
+    "features": lambda s: "|".join(s.request.models),
+    "qos": lambda s: s.qos,
+    "account": lambda s: s.account,
+    "nodes": lambda s: str(s.nodes),
+    "gpus_per_node": lambda s: _gpus(s, 1),
+    "gpus": lambda s: _gpus(s, s.nodes),
+    "begin": lambda _: "",
+}
+
+
+def value(spec: JobSpec, name: str) -> str | None:
+    """The present value of a field as `FIELDS` takes it; None for one that cannot be given back."""
+    return _VALUES[name](spec) if name in _VALUES else None
+
+
+def _gpus(spec: JobSpec, nodes: int) -> str | None:
+    need = spec.request
+    if need.gpu_milli != WHOLE_MILLI or len(need.models) > 1 or not need.gpus:
+        return None
+    return ":".join((*need.models, str(need.gpus * nodes)))
+
+
+def _begin(spec: JobSpec, value: str) -> JobSpec:
+    if value not in ("", "now"):
+        raise ValueError(f"begin: the simulated Slurm knows only now, not {value!r}")
+    return spec
 
 
 class UnknownField(ValueError):

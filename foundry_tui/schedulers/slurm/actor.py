@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+from foundry_tui.estate.actrecords import ActError, act_of, act_record
 from foundry_tui.estate.acts import (
     Act,
     Cancel,
@@ -38,7 +40,9 @@ from foundry_tui.schedulers.slurm.commands import (
     failure,
     message,
 )
-from foundry_tui.schedulers.slurm.fields import update_words
+from foundry_tui.schedulers.slurm.jobchange import preview_change
+from foundry_tui.schedulers.slurm.nodechange import RESUME, preview_node
+from foundry_tui.schedulers.slurm.partitionchange import preview_queue
 from foundry_tui.schedulers.slurm.receipts import RANGE, WHO_MAY, refused
 from foundry_tui.schedulers.slurm.submit import perform_submit, submit_item
 
@@ -55,24 +59,54 @@ _VERBS = {
 
 def supports(act: type[Act]) -> str | None:
     """None when this kind of act can be done on Slurm, else why not."""
-    if act in (ChangeNode, MoveNode, ChangeQueue, Resubmit):
-        return "nodes and partitions are not changed from here yet"
-    return None
+    return _UNSUPPORTED.get(act)
 
 
-def preview(act: Act, runs: tuple[Run, ...], token: str) -> Preview:
-    """The exact command of each item. Nothing is sent.
+_UNSUPPORTED: dict[type[Act], str] = {
+    MoveNode: "Slurm has no node pools: change the field `nodes` of a partition",
+    Resubmit: "Slurm gives back neither the environment nor the arguments with which a waiting "
+    "job was submitted, so a new one could not be proven to be the same: submit its script anew, "
+    "then cancel it",
+}
+
+
+def preview(commands: Commands, act: Act, runs: tuple[Run, ...], token: str) -> Preview:
+    """The exact command of each item. Nothing is sent; what is to be changed is looked at.
 
     Raises:
         ValueError: an act that `supports` refuses, or a field that cannot be changed.
     """
     if isinstance(act, Submit):
         return Preview(act=act, items=(submit_item(act, token),))
-    if isinstance(act, ChangeNode | MoveNode | ChangeQueue):
+    if isinstance(act, ChangeNode):
+        return _on_record(preview_node(commands, act))
+    if isinstance(act, ChangeQueue):
+        return _on_record(preview_queue(commands, act))
+    if isinstance(act, MoveNode | Resubmit):
         raise ValueError(supports(type(act)))
     known = {run.id: run for run in runs}
     items = tuple(_run_item(act, target, known.get(target)) for target in act.runs)
+    if isinstance(act, ChangeRun):
+        return _on_record(preview_change(commands, act, items))
     return Preview(act=act, items=items, inverse=inverse_of(act))
+
+
+def _on_record(preview: Preview) -> Preview:
+    """The preview without an inverse that no journal would give back.
+
+    Old values are texts of others: a reason may hold what a record does not take. A resume does
+    without it.
+    """
+    back = preview.inverse
+    if back is None:
+        return preview
+    try:
+        act_of(act_record(back))
+    except ActError:
+        resume = isinstance(back, ChangeNode) and back.state == RESUME
+        less = replace(back, reason=None) if isinstance(back, ChangeNode) and resume else None
+        return replace(preview, inverse=less)
+    return preview
 
 
 def _run_item(act: RunAct, target: str, run: Run | None) -> PreviewItem:
@@ -81,7 +115,8 @@ def _run_item(act: RunAct, target: str, run: Run | None) -> PreviewItem:
         return PreviewItem(
             target=target, command=(), refusal=safe(f"{native!r} is no Slurm job id")
         )
-    warning, refusal = None, None
+    warning: SafeText | None = None
+    refusal = None
     if run is not None:
         refusal = _pointless(act, run)
     if run is None:
@@ -139,7 +174,9 @@ def _run_command(act: RunAct, native: str) -> tuple[str, ...]:
         # Of an array only the waiting tasks: the started ones are runs of their own.
         return ("scancel", "--state=PENDING", job) if waiting else ("scancel", native)
     if isinstance(act, ChangeRun):
-        return ("scontrol", "update", f"JobId={job}", *update_words(act.fields))
+        return ()  # its command needs the present values
+    if isinstance(act, Requeue) and act.hold:
+        return ("scontrol", "requeuehold", job)
     return (*_VERBS[type(act)], job)
 
 
@@ -157,13 +194,15 @@ def perform(commands: Commands, sent: Preview) -> tuple[Receipt, ...]:
     while todo and alone:
         item = todo.pop(0)
         alone = item.refusal is not None
-        receipts.append(_perform_item(commands, item, first=True))
+        receipts.append(_perform_item(commands, sent.act, item, first=True))
     with ThreadPoolExecutor(max_workers=4) as pool:
-        receipts.extend(pool.map(lambda item: _perform_item(commands, item, first=False), todo))
+        receipts.extend(
+            pool.map(lambda item: _perform_item(commands, sent.act, item, first=False), todo)
+        )
     return tuple(receipts)
 
 
-def _perform_item(commands: Commands, item: PreviewItem, *, first: bool) -> Receipt:
+def _perform_item(commands: Commands, act: Act, item: PreviewItem, *, first: bool) -> Receipt:
     if item.refusal is not None or not item.command:
         return refused(item, item.refusal or "nothing to send")
     try:
@@ -176,5 +215,9 @@ def _perform_item(commands: Commands, item: PreviewItem, *, first: bool) -> Rece
             raise failure(" ".join(item.command), done)
         return Receipt(target=item.target, status=ReceiptStatus.UNKNOWN, message=text)
     if done.code and "No error" not in text:
-        return refused(item, text)
+        no = refused(item, text)
+        # Of several fields it may have taken some, and `Priority=` of an owner it both refuses and
+        # sets (22.05): what came of it is read back.
+        looked_at = isinstance(act, ChangeRun | ChangeQueue)
+        return replace(no, status=ReceiptStatus.ACCEPTED) if looked_at else no
     return Receipt(target=item.target, status=ReceiptStatus.ACCEPTED, before=item.before)

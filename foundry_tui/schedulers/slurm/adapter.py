@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from foundry_tui.estate.acts import Act, Preview, Receipt, Submit
+from foundry_tui.estate.acts import Act, ChangeQueue, Preview, Receipt, Submit
 from foundry_tui.estate.gpu import WHOLE_MILLI
 from foundry_tui.estate.queue import Queue, with_use
 from foundry_tui.estate.rights import Rights
@@ -265,10 +265,12 @@ class SlurmAdapter:
 
     def preview(self, act: Act, runs: tuple[Run, ...], token: str) -> Preview:
         """The exact commands; nothing is sent."""
-        return actor.preview(act, runs, token)
+        return actor.preview(self.commands, act, runs, token)
 
     def perform(self, preview: Preview, token: str) -> tuple[Receipt, ...]:
         """Send the previewed commands."""
+        if isinstance(preview.act, ChangeQueue):
+            self._queues = None  # the next reading shows what became of it
         return actor.perform(self.commands, preview)
 
     def read_back(self, preview: Preview, sent: tuple[Receipt, ...]) -> tuple[Receipt, ...]:

@@ -105,6 +105,7 @@ class _Job(msgspec.Struct, gc=False):
     features: str | None = None
     dependency: str | None = None
     resv_name: str | None = None
+    requeue: bool | None = None
     submit_time: _Number = None
     eligible_time: _Number = None
     start_time: _Number = None
@@ -222,6 +223,7 @@ def _row(job: _Job) -> JobRow:
         features=job.features or "",
         dependency=job.dependency or "",
         reservation=job.resv_name or "",
+        requeue="" if job.requeue is None else str(int(job.requeue)),
         submit=_moment(job.submit_time),
         eligible=_moment(job.eligible_time),
         start=_moment(job.start_time),

@@ -104,6 +104,23 @@ def parse(script: bytes, options: tuple[str, ...] = ()) -> dict[str, str]:
     return {**_options(words), **_options(given), **found}
 
 
+def occurrences(script: bytes) -> tuple[tuple[int, str, str], ...]:
+    """Every option of the script's directives as it stands: line, long name, value.
+
+    As `parse`, but nothing is overruled: of an option that stands twice both are told.
+
+    Raises:
+        DirectiveError: as `parse`.
+    """
+    words: list[_Word] = []
+    for number, text in _directives(script):
+        if _COMPONENT.match(text):
+            break
+        words.extend((f"line {number}", word) for word in _split(text, number))
+    told = _each(words)
+    return tuple((int(place.removeprefix("line ")), name, value) for place, name, value in told)
+
+
 def _directives(script: bytes) -> Iterator[tuple[int, str]]:
     """Line numbers and texts behind the magic word; `#SLURM` is its old spelling."""
     for number, line in enumerate(io.BytesIO(script), 1):
@@ -143,8 +160,11 @@ def _split(text: str, number: int) -> Iterator[str]:
 
 
 def _options(words: list[_Word]) -> dict[str, str]:
-    """The words as getopt_long takes them."""
-    found: dict[str, str] = {}
+    return {name: value for _, name, value in _each(words)}
+
+
+def _each(words: list[_Word]) -> Iterator[tuple[str, str, str]]:
+    """The words as getopt_long takes them: place, long name, value."""
     rest = words[::-1]
     while rest:
         place, word = rest.pop()
@@ -153,12 +173,11 @@ def _options(words: list[_Word]) -> dict[str, str]:
         if word.startswith("--") and len(word) > 2:
             name, equals, value = word[2:].partition("=")
             name = full_name(name)
-            found[name] = _long_value(place, name, value if equals else None, rest)
+            yield place, name, _long_value(place, name, value if equals else None, rest)
         elif word.startswith("-") and len(word) > 1 and word != "--":
-            _short_options(place, word[1:], rest, found)
+            yield from _short_options(place, word[1:], rest)
         else:
             raise DirectiveError(f"{place}: {_quoted(word)} is no option; options begin with `-`")
-    return found
 
 
 def full_name(name: str) -> str:
@@ -181,17 +200,17 @@ def _long_value(place: str, name: str, value: str | None, rest: list[_Word]) -> 
     return _next(place, f"--{name}", rest, needed=name in VALUED)
 
 
-def _short_options(place: str, letters: str, rest: list[_Word], found: dict[str, str]) -> None:
+def _short_options(place: str, letters: str, rest: list[_Word]) -> Iterator[tuple[str, str, str]]:
     """`-Jx`, `-J x`, and flags in one word: `-HQ`."""
     for i, letter in enumerate(letters, 1):
         name = SHORT.get(letter, letter)
         if name in FLAGS:
-            found[name] = ""
+            yield place, name, ""
             continue
         behind = letters[i:]
         if not behind and name not in OPTIONAL:
             behind = _next(place, f"-{letter}", rest, needed=name in VALUED)
-        found[name] = behind
+        yield place, name, behind
         return
 
 

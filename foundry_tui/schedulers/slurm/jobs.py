@@ -47,6 +47,7 @@ COLUMNS = {
     "features": ("feature", 48),
     "dependency": ("dependency", 96),
     "reservation": ("reservation", 32),
+    "requeue": ("requeue", 2),
     "submit": ("submittime", 20),
     "eligible": ("eligibletime", 20),
     "start": ("starttime", 20),
@@ -196,18 +197,20 @@ def _run(
         # The processes of an array's task are known by the job id behind it.
         seen_as=(safe(row.job_id),) if state in HOLDING and row.job_id != native else (),
         held=pending and row.priority == "0",
-        native=_native(row),
+        native=_native(row, holds=state in HOLDING),
         read_at=read_at,
     )
 
 
-def _native(row: JobRow) -> dict[str, SafeText] | None:
+def _native(row: JobRow, *, holds: bool) -> dict[str, SafeText] | None:
+    """The further words of a row. Whether it may be started again (1, 0) is told while it runs."""
     words = {
         "sched_nodes": row.sched_nodes,
         "required_nodes": row.required_nodes,
         "features": row.features,
         "dependency": row.dependency,
         "reservation": row.reservation,
+        "requeue": row.requeue if holds else "",
     }
     found = {k: safe(v) for k, v in words.items() if v}
     if row.truncated:

@@ -84,10 +84,10 @@ def state(raw: RawNode) -> NodeState:
 def to_node(raw: RawNode, source: str, read_at: datetime) -> Node:
     """The noun of one line."""
     words = raw.words
-    total, used = parse_tres(words.get("CfgTRES", "")), parse_tres(words.get("AllocTRES", ""))
+    total = parse_tres(words.get("CfgTRES", ""))
     gpus = [g for g in raw.gres if g.name == "gpu"]
     models = sorted({g.model for g in gpus if g.model})
-    reason = _REASON.search(raw.line)
+    reason, _, since = to_reason(raw)
     cpus = words.get("CPUEfctv") or words.get("CPUTot") or ""
     allocated = words.get("CPUAlloc") or ""
     return Node(
@@ -96,7 +96,7 @@ def to_node(raw: RawNode, source: str, read_at: datetime) -> Node:
         state=state(raw),
         gpu_model=safe("+".join(models)) if models else None,
         gpu_count=sum(g.count for g in gpus) or count(total, "gpu"),
-        gpu_milli_allocated=_milli(used, raw.worth),
+        gpu_milli_allocated=used_milli(raw),
         cpu_milli=1000 * int(cpus) if cpus.isdigit() else None,
         cpu_milli_allocated=1000 * int(allocated) if allocated.isdigit() else None,
         memory_bytes=size_bytes(words.get("RealMemory")),
@@ -105,17 +105,24 @@ def to_node(raw: RawNode, source: str, read_at: datetime) -> Node:
             f for f in safe(words.get("AvailableFeatures", "")).split(",") if f and f != "(null)"
         ),
         queues=tuple(q for q in safe(words.get("Partitions", "")).split(",") if q),
-        reason=safe(reason[1]) if reason and reason[1] else None,
-        reason_since=moment(reason[3] or "") if reason else None,
+        reason=safe(reason) if reason else None,
+        reason_since=moment(since),
         read_at=read_at,
     )
 
 
-def _milli(used: Mapping[str, str], worth: Worth) -> int | None:
-    total = 0
+def to_reason(raw: RawNode) -> tuple[str, str, str]:
+    """Why a node is drained or down, who set it and when, as Slurm has them; empty when unset."""
+    found = _REASON.search(raw.line)
+    return (found[1] or "", found[2] or "", found[3] or "") if found else ("", "", "")
+
+
+def used_milli(raw: RawNode) -> int | None:
+    """Thousandths of GPU that are allocated on a node; None where a share's worth is unknown."""
+    used, total = parse_tres(raw.words.get("AllocTRES", "")), 0
     for name in SHARES:
         amount = count(used, name)
-        part = worth.milli(name, amount) if amount else 0
+        part = raw.worth.milli(name, amount) if amount else 0
         if part is None:
             return None
         total += part

@@ -136,6 +136,7 @@ def _row(job: dict[str, Any]) -> JobRow:
         features=",".join(job["constraints"] or ()),
         dependency=job["dependency"],
         reservation=_text(job["reservation"]),
+        requeue=job["requeue"],
         submit=utc_text(job["submit_time"] or 0),
         eligible=utc_text(job["eligible_time"] or 0),
         start=utc_text(job["start_time"] or 0),

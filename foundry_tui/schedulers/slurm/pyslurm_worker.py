@@ -79,6 +79,8 @@ def _job(job: Any) -> dict[str, Any]:
     tres = job.allocated_tres
     found["tres"] = _tres(job.requested_tres if tres is None else tres)
     found["dependency"] = _dependency(job.dependencies)
+    again = getattr(job, "is_requeueable", None)
+    found["requeue"] = "" if again is None else str(int(again))
     return found
 
 

@@ -18,7 +18,6 @@ from foundry_tui.estate.acts import (
     ChangeQueue,
     ChangeRun,
     Hold,
-    MoveNode,
     Preview,
     PreviewItem,
     Receipt,
@@ -32,14 +31,18 @@ from foundry_tui.estate.acts import (
 from foundry_tui.estate.acts import refused as plain
 from foundry_tui.estate.run import LIVE, RunState
 from foundry_tui.estate.text import safe
+from foundry_tui.process import user_name
 from foundry_tui.schedulers.ports import SchedulerError
 from foundry_tui.schedulers.slurm.commands import (
     NOT_ALLOWED,
     Commands,
 )
-from foundry_tui.schedulers.slurm.fields import FIELDS, observed, shown
 from foundry_tui.schedulers.slurm.inspect import FORGOTTEN
+from foundry_tui.schedulers.slurm.jobchange import final_change, settle_change
 from foundry_tui.schedulers.slurm.jobs import STATES, native_id, read_jobs
+from foundry_tui.schedulers.slurm.nodechange import SILENT, read_seen, settle_node
+from foundry_tui.schedulers.slurm.partitionchange import read_partitions, settle_queue
+from foundry_tui.schedulers.slurm.present import CHUNK, read_present
 from foundry_tui.schedulers.slurm.rows import JobRow
 
 SETTLE_S = 6.0
@@ -47,27 +50,34 @@ SETTLE_S = 6.0
 
 POLL_S = 0.3
 
-CHUNK = 500
-"""Ids in one call: a command line has an end."""
-
 RANGE = re.compile(r"(\d{1,10})_\[[0-9,:%-]+\]")
 
 WHO_MAY = "only its owner, a coordinator of its account or a Slurm operator may change it"
+WHO_RULES = "only root, SlurmUser or a Slurm administrator may change nodes and partitions"
+WHO_RAISES = "an owner may not raise its priority or set its nice below 0: a Slurm operator may"
 
 
 def refused(item: PreviewItem, text: str) -> Receipt:
-    if any(mark in text for mark in NOT_ALLOWED):
-        owner = f"the run belongs to {item.owner}; " if item.owner else ""
-        text = f"{text}: {owner}{WHO_MAY}"
-    return plain(item, text)
+    return plain(item, in_words(item, text))
+
+
+def in_words(item: PreviewItem, text: str) -> str:
+    """Slurm's refusal with who may do it, where it is one of missing rights."""
+    if not any(mark in text for mark in NOT_ALLOWED):
+        return text
+    words = " ".join(item.command)
+    if "NodeName=" in words or "PartitionName=" in words:
+        return f"{text}: {WHO_RULES}"
+    if item.owner == user_name() and ("Priority=" in words or "Nice=" in words):
+        return f"{text}: {WHO_RAISES}"
+    owner = f"the run belongs to {item.owner}; " if item.owner else ""
+    return f"{text}: {owner}{WHO_MAY}"
 
 
 def read_back(
     commands: Commands, sent: Preview, receipts: tuple[Receipt, ...]
 ) -> tuple[Receipt, ...]:
-    """Receipts settled by the job list, which is asked again until it shows what was sent."""
-    if isinstance(sent.act, ChangeNode | MoveNode | ChangeQueue):
-        return receipts
+    """Receipts settled by what Slurm shows, which is asked again until it shows what was sent."""
     unsure = (ReceiptStatus.ACCEPTED, ReceiptStatus.UNKNOWN)
     open_ = {r.target for r in receipts if r.status in unsure}
     if not open_:
@@ -75,18 +85,52 @@ def read_back(
     deadline = time.monotonic() + SETTLE_S
     while True:
         try:
-            rows = _rows(commands, [target.partition("/")[2] or target for target in sorted(open_)])
+            settle = _look(commands, sent.act, sorted(open_))
         except SchedulerError as error:
             words = safe(f"sent, but not read back: {error}")
             return tuple(
                 replace(r, message=words, status=ReceiptStatus.UNKNOWN) if r.target in open_ else r
                 for r in receipts
             )
-        settled = tuple(_settle(sent.act, r, rows) if r.target in open_ else r for r in receipts)
-        moving = [r for r in settled if r.status is ReceiptStatus.ACCEPTED]
+        settled = tuple(settle(r) if r.target in open_ else r for r in receipts)
+        # What Slurm objected to is looked at once: nothing more comes of it.
+        moving = [r for r in settled if r.status is ReceiptStatus.ACCEPTED and not r.message]
         if not moving or time.monotonic() > deadline:
-            return tuple(_final(r) for r in settled)
+            return tuple(_final(sent.act, r) for r in settled)
         time.sleep(POLL_S)
+
+
+def _look(commands: Commands, act: Act, targets: list[str]) -> Callable[[Receipt], Receipt]:
+    """Ask Slurm once, and return what settles a receipt by its answer.
+
+    Raises:
+        Unavailable, Denied: as `Commands.read`.
+    """
+    if isinstance(act, ChangeNode):
+        nodes = read_seen(commands)
+        return lambda receipt: settle_node(act, receipt, nodes)
+    if isinstance(act, ChangeQueue):
+        partitions = read_partitions(commands)
+        return lambda receipt: settle_queue(act, receipt, partitions)
+    natives = [_native(target) for target in targets]
+    if isinstance(act, ChangeRun):
+        present = read_present(commands, natives, [name for name, _ in act.fields])
+        return lambda r: (
+            settle_change(act, r, present[_native(r.target)])
+            if present[_native(r.target)]
+            else _gone(r)
+        )
+    rows = _rows(commands, natives)
+    return lambda receipt: _settle(act, receipt, rows)
+
+
+def _native(target: str) -> str:
+    return target.partition("/")[2] or target
+
+
+def _gone(receipt: Receipt) -> Receipt:
+    words = safe(f"Slurm knows no job {_native(receipt.target)}")
+    return replace(receipt, status=ReceiptStatus.UNCHANGED, message=words)
 
 
 def _rows(commands: Commands, natives: list[str]) -> dict[str, list[JobRow]]:
@@ -108,7 +152,7 @@ def _rows(commands: Commands, natives: list[str]) -> dict[str, list[JobRow]]:
 
 
 def _settle(act: Act, receipt: Receipt, rows: dict[str, list[JobRow]]) -> Receipt:
-    native = receipt.target.partition("/")[2] or receipt.target
+    native = _native(receipt.target)
     mine = rows.get(native, [])
     if RANGE.fullmatch(native) and not isinstance(act, Cancel):
         mine = [r for r in mine if r.state == "PENDING"] or mine
@@ -121,8 +165,7 @@ def _settle(act: Act, receipt: Receipt, rows: dict[str, list[JobRow]]) -> Receip
         known = receipt.before is not None
         if isinstance(act, Cancel) and known:
             return replace(receipt, status=ReceiptStatus.DONE, after="gone")
-        words = safe(f"Slurm knows no job {native}")
-        return replace(receipt, status=ReceiptStatus.UNCHANGED, message=words)
+        return _gone(receipt)
     if isinstance(act, Cancel) and RANGE.fullmatch(native):
         left = any(r.state == "PENDING" for r in mine)
         return receipt if left else replace(receipt, status=ReceiptStatus.DONE, after=after)
@@ -135,39 +178,35 @@ def _shown(row: JobRow) -> str:
     return "held" if row.state == "PENDING" and row.priority == "0" else row.state.lower()
 
 
-def _final(receipt: Receipt) -> Receipt:
+def _final(act: Act, receipt: Receipt) -> Receipt:
+    """A receipt that is still open when the waiting is over."""
     if receipt.status is not ReceiptStatus.ACCEPTED:
         return receipt
+    if isinstance(act, ChangeRun | ChangeQueue):
+        return final_change(act, receipt)
+    if receipt.after == SILENT:
+        words = safe("resumed; the node has not answered Slurm since")
+        return replace(receipt, status=ReceiptStatus.DONE, message=words)
     words = safe(f"Slurm said yes, but still shows: {receipt.after or 'nothing'}")
     return replace(receipt, status=ReceiptStatus.UNCHANGED, message=receipt.message or words)
-
-
-def _changed(act: Act, row: JobRow) -> bool:
-    assert isinstance(act, ChangeRun)
-    for name, value in act.fields:
-        column = FIELDS[name].column
-        if column is None or (name in ("nodelist", "features", "dependency") and not value):
-            continue
-        seen = getattr(row, column)
-        if name.startswith("gpus"):
-            per = value.rpartition(":")[2]
-            nodes = int(row.num_nodes.partition("-")[0] or 1) if name == "gpus_per_node" else 1
-            if f"gres/gpu={int(per) * nodes}" not in seen.split(","):
-                return False
-        elif observed(name, seen) != shown(name, value):
-            return False
-    return True
 
 
 GOING = LIVE - {RunState.COMPLETING}
 """States of a run that nobody has ended."""
 
+
+def _requeued(act: Act, row: JobRow) -> bool:
+    """A job that comes back held is waited for: while it is completing nothing can be changed."""
+    if isinstance(act, Requeue) and act.hold:
+        return row.state == "PENDING" and row.priority == "0"
+    return row.state in ("PENDING", "COMPLETING", "CONFIGURING")
+
+
 _REACHED: dict[type[Act], Callable[[Act, JobRow], bool]] = {
     Cancel: lambda _, row: STATES.get(row.state, RunState.PENDING) not in GOING,
     Hold: lambda _, row: row.priority == "0" and row.state == "PENDING",
     Release: lambda _, row: row.priority != "0",
-    Requeue: lambda _, row: row.state in ("PENDING", "COMPLETING", "CONFIGURING"),
+    Requeue: lambda act, row: _requeued(act, row),
     Suspend: lambda _, row: row.state == "SUSPENDED",
     Resume: lambda _, row: row.state == "RUNNING",
-    ChangeRun: _changed,
 }

@@ -29,6 +29,10 @@ ASSOCIATION = (
     "maxsubmit",
     "maxwall",
 )
+USER = ("user", "adminlevel", "coordinators")
+ALMIGHTY = ("root", "slurm")
+"""Who needs no admin level: root, and SlurmUser under its usual name."""
+
 QOS = (
     "name",
     "grptres",
@@ -52,21 +56,32 @@ def read_rights(commands: Commands, user: str | None = None) -> Rights:
             pool.submit(_table, commands, "assoc", ASSOCIATION, f"user={name}"),
             pool.submit(_table, commands, "assoc", ASSOCIATION),
             pool.submit(_table, commands, "qos", QOS),
-            pool.submit(_table, commands, "user", ("user", "adminlevel"), f"user={name}"),
+            pool.submit(_table, commands, "user", USER, f"user={name}", more=("withcoord",)),
         ]
         try:
             own, accounts, qos, users = [a.result() for a in asked]
         except SchedulerError as error:
-            return Rights(user=name, admin=name == "root", reason=safe(str(error)))
-    admin = name in ("root", "slurm") or any(
-        row["adminlevel"] in ("Operator", "Administrator") for row in users
-    )
+            own_cluster = True if name in ALMIGHTY else None
+            return Rights(
+                user=name,
+                admin=name in ALMIGHTY,
+                reason=safe(str(error)),
+                may_nodes=own_cluster,
+                may_queues=own_cluster,
+            )
+    levels = {row["adminlevel"] for row in users}
+    # An operator changes everybody's jobs, and neither nodes nor partitions (22.05).
+    rules = name in ALMIGHTY or "Administrator" in levels
+    coordinates = {a for row in users for a in row["coordinators"].split(",") if a}
     mine = {row["account"] for row in own}
     charged = [row for row in accounts if not row["user"] and row["account"] in mine]
     usable = {q for row in own for q in row["qos"].split(",") if q}
     return Rights(
         user=name,
-        admin=admin,
+        admin=rules or "Operator" in levels,
+        coordinates=tuple(safe(a) for a in sorted(coordinates)),
+        may_nodes=rules,
+        may_queues=rules,
         associations=tuple(_association(row) for row in own),
         limits=tuple(
             limit
@@ -79,12 +94,15 @@ def read_rights(commands: Commands, user: str | None = None) -> Rights:
 
 
 def _table(
-    commands: Commands, what: str, columns: tuple[str, ...], *where: str
+    commands: Commands,
+    what: str,
+    columns: tuple[str, ...],
+    *where: str,
+    more: tuple[str, ...] = (),
 ) -> list[dict[str, str]]:
     clause = ("where", *where) if where else ()
-    out = commands.read(
-        "sacctmgr", "-nP", "show", what, *clause, f"format={','.join(columns)}", timeout_s=TIMEOUT_S
-    )
+    words = (*clause, *more, f"format={','.join(columns)}")
+    out = commands.read("sacctmgr", "-nP", "show", what, *words, timeout_s=TIMEOUT_S)
     lines = out.decode("utf-8", "surrogateescape").splitlines()
     rows = [line.split("|") for line in lines]
     return [dict(zip(columns, row, strict=True)) for row in rows if len(row) == len(columns)]

@@ -36,6 +36,7 @@ class JobRow:
     features: str = ""
     dependency: str = ""
     reservation: str = ""
+    requeue: str = ""
     submit: str = ""
     eligible: str = ""
     start: str = ""

@@ -10,7 +10,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 
+from foundry_tui.actions import permitted
 from foundry_tui.actions.advise import advice
+from foundry_tui.actions.table import Action
+from foundry_tui.estate.passages import whole
 from foundry_tui.estate.plan import Move, Plan
 from foundry_tui.presenters import units
 from foundry_tui.presenters.plannodes import node_lines, touched
@@ -23,6 +26,7 @@ from foundry_tui.presenters.planpanel import (
 )
 from foundry_tui.presenters.rows.moves import MOVE_ROWS
 from foundry_tui.presenters.toned import Line
+from foundry_tui.tui.applying import ask_apply
 from foundry_tui.tui.bars import Bar
 from foundry_tui.tui.feed import Seen
 from foundry_tui.tui.grid.messages import Entered
@@ -54,7 +58,7 @@ class Advice(Listing):
     """
     crumb = "Advice"
     about = "Where waiting runs should go and what is held unused, with the gain and the reason."
-    hints = ("open", "tradeoffs", "refresh", "filter", "sort", "copy", "export", "next_panel")
+    hints = ("open", "mark", "dry_run", "apply", "tradeoffs", "verdicts", "refresh", "filter")
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,6 +67,7 @@ class Advice(Listing):
         self._asked_at: float | None = None
         self._said = ""
         self._failed = ""
+        self._applied = ""
         self._ticking: Timer | None = None
         self._stop = threading.Event()
 
@@ -101,6 +106,51 @@ class Advice(Listing):
         else:
             self.foundry.enter(TradeOffs(plan))
 
+    def chosen(self) -> tuple[Move, ...]:
+        """The moves that an act is for: those that are marked, else all that send anything.
+
+        What belongs together is taken together: the room that is made, and whom it is made for.
+        """
+        if (plan := self._plan) is None:
+            return ()
+        marked = {move.id for move in self.table.view.marked}
+        if marked:
+            marked = set(whole(plan.moves, tuple(marked)))
+        return tuple(m for m in plan.moves if m.steps and (not marked or m.id in marked))
+
+    def refusal(self, action: Action) -> str | None:
+        why = super().refusal(action)
+        if why is not None or action.id not in ("apply", "dry_run"):
+            return why
+        if self._plan is None:
+            return "there is no plan yet"
+        if not (moves := self.chosen()):
+            return "none of these moves sends anything: they are for people to talk about"
+        if action.id == "dry_run" or (seen := self.foundry.seen) is None:
+            return None
+        if self._applied:
+            return f"plan {self._plan.id[:6]} {self._applied}; r makes a new one"
+        acts = (step for move in moves for step in move.steps)
+        told = (permitted.refusal(self.foundry.site, a, seen.snapshot, ask=False) for a in acts)
+        return next((words for words in told if words), None)
+
+    def do_dry_run(self) -> None:
+        """Every step of the chosen moves, with its exact command and what stands in its way."""
+        from foundry_tui.tui.screens.dryrun import DryRun
+
+        if (plan := self._plan) is not None:
+            self.foundry.enter(DryRun(plan, tuple(move.id for move in self.chosen()), self._done))
+
+    def do_apply(self) -> None:
+        """Ask for the chosen moves, hold them, and carry them out one by one."""
+        if (plan := self._plan) is not None:
+            ask_apply(self, plan, tuple(move.id for move in self.chosen()), self._done)
+
+    def _done(self) -> None:
+        """Moves of the plan were carried out: what it was made for is past."""
+        self._applied = f"was applied at {self.foundry.site.clock():%H:%M}"
+        self.retell()
+
     def _solve(self, seen: Seen) -> None:
         self._asked_at, self._said, self._failed = self.foundry.monotonic(), "solving", ""
         self._ticking = self.set_interval(1.0, self.retell)
@@ -123,7 +173,7 @@ class Advice(Listing):
 
         def then(plan: Plan) -> None:
             self._end()
-            self._plan, self._made_for = plan, seen
+            self._plan, self._made_for, self._applied = plan, seen, ""
             self.foundry.advice_count = len(plan.moves)
             self.foundry.pacer.paint("advice", self.redraw)
 
@@ -172,6 +222,8 @@ class Advice(Listing):
         """What is under way or went wrong, else how old the plan is; an old one says what to do."""
         if working := self._working():
             return f" · {working}", "warn"
+        if self._applied:
+            return f" · {self._applied}, r makes a new one", "good"
         if self._failed:
             return f" · not made anew: {self._failed}", "bad"
         seen = self.foundry.seen

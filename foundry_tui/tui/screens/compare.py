@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from foundry_tui.actions.experiments import compare
+from foundry_tui.actions.onscreen import key_text
 from foundry_tui.actions.site import Site
 from foundry_tui.estate.tracked import TrackedRun
 from foundry_tui.experiments.nouns import Comparison, Difference, Reduce
@@ -248,7 +249,7 @@ class Compare(Searched):
             return (f"No row matches `{self._pattern}`: esc clears it.",)
         return (
             "Nothing that is recorded of all of them differs.",
-            f"{self.foundry.keys.key_of('every')} shows the rows that are alike.",
+            f"{key_text(self.foundry.keys.key_of('every'))} shows the rows that are alike.",
         )
 
     def _draw_notes(self) -> None:

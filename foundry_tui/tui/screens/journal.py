@@ -13,6 +13,7 @@ from foundry_tui.presenters.journalpanel import change_lines, fixed
 from foundry_tui.presenters.page import Style
 from foundry_tui.presenters.records.acts import JournalEntry
 from foundry_tui.presenters.rows.journal import JOURNAL_ROWS
+from foundry_tui.tui.applying import ask_undo
 from foundry_tui.tui.feed import Seen
 from foundry_tui.tui.grid.messages import Entered
 from foundry_tui.tui.grid.table import GridTable
@@ -106,22 +107,17 @@ class ChangePage(EstatePlace):
     def refusal(self, action: Action) -> str | None:
         why = super().refusal(action)
         if why is None and action.id == "undo" and not self.foundry.sender.told:
-            return fixed(self._entry.change)
+            return fixed(self._entry.change, self._entry.inverse)
         return why
 
     def do_undo(self) -> None:
         """Take this change back; what is held comes first, as everywhere."""
         foundry, change = self.foundry, self._entry.change
-        seen = foundry.seen
-        if foundry.sender.told or seen is None:
+        if foundry.sender.told:
             foundry.do_undo()
             return
 
-        def ask(prepared: act.Prepared) -> None:
-            foundry.sender.ask(self, (prepared,), f"undo {change.act} {change.id}")
-
-        site = foundry.site
-        foundry.work_on("prepare", lambda: act.prepare_undo(site, change.id, seen.snapshot), ask)
+        ask_undo(self, change.id, f"{change.act} {change.id}")
 
     def do_copy(self) -> None:
         """The commands as they were sent."""

@@ -14,11 +14,11 @@ from foundry_tui.estate.node import Node
 from foundry_tui.estate.queue import Queue
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import cells, safe
+from foundry_tui.estate.waste import Idle
 from foundry_tui.presenters import csvout
 from foundry_tui.presenters import page as pages
 from foundry_tui.presenters.queries import command_of, where_queue
 from foundry_tui.presenters.rows import Rows
-from foundry_tui.presenters.waste import Idle
 from foundry_tui.tui.bars import Part
 from foundry_tui.tui.feed import Seen
 from foundry_tui.tui.grid.copying import copies

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from foundry_tui.estate.gpu import Gpu
 from foundry_tui.estate.run import Run
-from foundry_tui.presenters.waste import Idle
+from foundry_tui.estate.waste import Idle
 from foundry_tui.tui.acting import RunActs, fitting
 from foundry_tui.tui.feed import Seen
 from foundry_tui.tui.intime import InTime

@@ -12,6 +12,7 @@ from foundry_tui.actions.table import Action
 from foundry_tui.estate.node import Node
 from foundry_tui.estate.queue import Queue
 from foundry_tui.estate.run import Run
+from foundry_tui.estate.waste import Idle, idle
 from foundry_tui.presenters.estatelines import health_line, idle_line
 from foundry_tui.presenters.heatmap import gpu_map
 from foundry_tui.presenters.nodepanel import node_line, node_lines
@@ -23,7 +24,6 @@ from foundry_tui.presenters.runpanel import one_line, run_lines, runs_on
 from foundry_tui.presenters.since import news, news_line
 from foundry_tui.presenters.toned import Line
 from foundry_tui.presenters.totals import waits
-from foundry_tui.presenters.waste import Idle, idle
 from foundry_tui.presenters.yours import longest_waiting, your_lines
 from foundry_tui.tui.bars import Bar
 from foundry_tui.tui.feed import Seen

@@ -17,8 +17,8 @@ from textual.strip import Strip
 from foundry_tui.estate.gpu import Gpu
 from foundry_tui.estate.node import Node
 from foundry_tui.estate.run import Run
+from foundry_tui.estate.waste import IDLE_AFTER_S
 from foundry_tui.presenters.heatmap import Cell, GpuMap, gpu_map
-from foundry_tui.presenters.waste import IDLE_AFTER_S
 from foundry_tui.tui.tones import tone_style
 from foundry_tui.tui.widgets.lines import Lines, Parts
 

@@ -255,7 +255,7 @@ def told(node: Node, spec: JobSpec) -> tuple[int, str, str]:
     """Run a spec, and send its script the signal when its program is ready for it."""
     child = node.start(spec)
     try:
-        until((node.home / "ready").exists, 15, "the program to be ready", 0.02)
+        until((node.home / "ready").exists, 30, "the program to be ready", 0.02)
         child.send_signal(signal.SIGUSR1)
         out, err = child.communicate(timeout=15)
     finally:
@@ -305,7 +305,7 @@ def test_what_srun_takes_for_its_own_end_goes_to_the_steps_by_scancel(
     )
     child = node.start(spec)
     try:
-        until((node.home / "ready").exists, 15, "the program to be ready", 0.02)
+        until((node.home / "ready").exists, 30, "the program to be ready", 0.02)
         child.send_signal(signal.Signals[f"SIG{name}"])
         child.communicate(timeout=15)
     finally:
@@ -336,10 +336,10 @@ def test_a_program_that_goes_on_is_put_back_before_the_grace_is_over(node: Node)
     spec = replace(ONE, script=script, checkpoint=Checkpoint(grace_s=2), retry=Retry())
     child = node.start(spec)
     try:
-        until((node.home / "ready").exists, 15, "the program to be ready", 0.02)
+        until((node.home / "ready").exists, 30, "the program to be ready", 0.02)
         begun = time.monotonic()
         child.send_signal(signal.SIGUSR1)
-        until(lambda: node.noted("scontrol") == ["requeue 123456"], 10, "the requeue", 0.02)
+        until(lambda: node.noted("scontrol") == ["requeue 123456"], 30, "the requeue", 0.02)
         assert time.monotonic() - begun >= 1
         assert child.poll() is None, "Slurm ends it, not the script"
         (node.home / "end").touch()

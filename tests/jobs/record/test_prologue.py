@@ -103,7 +103,7 @@ def test_the_environment_is_put_beside_the_program(
     told = body.decode().splitlines()
     for line in ("Python 3.99", "numpy==1.2 -m pip --no-input freeze", "cuda/12.4", "gcc/13"):
         assert line in told
-    until(lambda: not list(tmp_path.glob("foundry-*")), 10, "the file to be gone")
+    until(lambda: not list(tmp_path.glob("foundry-*")), 30, "the file to be gone")
 
 
 @pytest.mark.parametrize(

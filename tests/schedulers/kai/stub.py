@@ -10,7 +10,7 @@ from typing import Any
 
 from foundry_tui.schedulers.kai.connect import Forbidden, Overloaded, Refused
 
-COLLECTIONS = ("/jobs", "/pods", "/pytorchjobs", "/podgroups")
+COLLECTIONS = ("/jobs", "/pods", "/pytorchjobs", "/podgroups", "/queues", "/nodes")
 UID = "0f0e0d0c-0000-4000-8000-00000000000{}"
 
 
@@ -94,6 +94,8 @@ class StubCluster:
         label, _, value = query.get("labelSelector", "").partition("=")
         if not label:
             return found
+        if label.startswith("!"):
+            return [t for t in found if label[1:] not in t["metadata"].get("labels", {})]
         return [t for t in found if t["metadata"].get("labels", {}).get(label) == value]
 
     def _create(self, path: str, sent: Any) -> Any:

@@ -412,6 +412,19 @@ def test_a_change_of_queue_moves_workload_and_pod_group() -> None:
     assert cluster.things[JOB]["metadata"]["labels"]["kai.scheduler/queue"] == "b"
 
 
+def test_a_class_that_was_none_is_none_again() -> None:
+    cluster = StubCluster(
+        job(), ("/apis/scheduling.k8s.io/v1/priorityclasses/build", thing("build"))
+    )
+    act = ChangeRun(source="lab", runs=(f"lab/{UID}",), fields=(("qos", "build"),))
+    preview = seen(cluster, act, run(RunState.PENDING))
+    assert preview.inverse == dataclasses.replace(act, fields=(("qos", ""),))
+    for one in (act, preview.inverse):
+        again = seen(cluster, one, run(RunState.PENDING))
+        assert settled(cluster, again, sent(cluster, again))[0].status is ReceiptStatus.DONE
+    assert cluster.things[JOB]["metadata"]["labels"] == {"kai.scheduler/queue": "a"}
+
+
 def test_a_change_that_stops_half_way_says_how_far_it_came() -> None:
     cluster = StubCluster(job(), pod_group(), queue("b"))
     act = ChangeRun(source="lab", runs=(f"lab/{UID}",), fields=(("queue", "b"),))
@@ -475,7 +488,10 @@ def test_quota_and_limit_of_a_queue_are_changed_and_can_be_put_back() -> None:
     path, found = queue("a")
     found["spec"] = {"priority": 100, "resources": {"gpu": {"quota": 4, "limit": -1}}}
     cluster = StubCluster((path, found))
-    fields = (("quota", "2.5"), ("limit", "8"), ("over_quota_weight", "2"), ("priority", "150"))
+    fields = (
+        *(("quota_gpus", "2.5"), ("limit_gpus", "8")),
+        *(("over_quota_weight", "2"), ("priority", "150")),
+    )
     act = ChangeQueue(source="lab", queue="a", fields=fields)
     preview = seen(cluster, act)
     (item,) = preview.items
@@ -483,7 +499,7 @@ def test_quota_and_limit_of_a_queue_are_changed_and_can_be_put_back() -> None:
     assert preview.inverse == dataclasses.replace(
         act,
         fields=(
-            *(("quota", "4"), ("limit", "unlimited")),
+            *(("quota_gpus", "4"), ("limit_gpus", "unlimited")),
             *(("over_quota_weight", "0"), ("priority", "100")),
         ),
     )
@@ -502,7 +518,7 @@ def test_a_queue_that_was_changed_since_is_not_overwritten() -> None:
     path, found = queue("a")
     found["spec"] = {"resources": {"gpu": {"quota": 4}}}
     cluster = StubCluster((path, found))
-    preview = seen(cluster, ChangeQueue(source="lab", queue="a", fields=(("quota", "2"),)))
+    preview = seen(cluster, ChangeQueue(source="lab", queue="a", fields=(("quota_gpus", "2"),)))
     cluster.things[path]["spec"]["resources"]["gpu"]["quota"] = 6
     (receipt,) = sent(cluster, preview)
     assert receipt.status is ReceiptStatus.REFUSED
@@ -511,15 +527,15 @@ def test_a_queue_that_was_changed_since_is_not_overwritten() -> None:
 
 @pytest.mark.parametrize("value", ["inf", "nan", "-1", "", "4x", "1e3", "½", "4.1234"])
 def test_an_absurd_quota_is_refused_by_name(value: str) -> None:
-    act = ChangeQueue(source="lab", queue="a", fields=(("quota", value),))
+    act = ChangeQueue(source="lab", queue="a", fields=(("quota_gpus", value),))
     (item,) = seen(StubCluster(queue("a")), act).items
-    assert str(item.refusal).startswith("quota: ")
+    assert str(item.refusal).startswith("quota_gpus: ")
 
 
 def test_a_limit_below_the_quota_is_a_warning() -> None:
     path, found = queue("a")
     found["spec"] = {"resources": {"gpu": {"quota": 4, "limit": -1}}}
-    act = ChangeQueue(source="lab", queue="a", fields=(("limit", "2"),))
+    act = ChangeQueue(source="lab", queue="a", fields=(("limit_gpus", "2"),))
     assert "below its quota" in str(seen(StubCluster((path, found)), act).items[0].warning)
 
 
@@ -533,9 +549,18 @@ def test_a_node_is_drained_and_resumed_with_its_reason() -> None:
     receipts = settled(cluster, preview, sent(cluster, preview))
     assert [r.status for r in receipts] == [ReceiptStatus.DONE, ReceiptStatus.REFUSED]
     assert cluster.things[path]["spec"]["unschedulable"] is True
-    assert cluster.things[path]["metadata"]["annotations"] == {"foundry/drain-reason": "fan"}
-    assert seen(cluster, act).items[0].refusal == "it is drained already"
-    back = seen(cluster, ChangeNode(source="lab", nodes=("gpu00",), state="resume"))
+    assert cluster.things[path]["metadata"]["annotations"] == {
+        "foundry/drain-reason": "fan",
+        "foundry/drained-by": user_name(),
+    }
+    # Nothing is taken back of a node that the act did not change.
+    assert preview.inverse == ChangeNode(source="lab", nodes=("gpu00",), state="resume")
+    again = seen(cluster, act)
+    assert again.items[0].refusal == f"it is drained already: fan [{user_name()}]"
+    assert again.inverse is None
+    back = seen(cluster, preview.inverse)
+    assert back.inverse == ChangeNode(source="lab", nodes=("gpu00",), state="drain", reason="fan")
+    assert back.items[0].warning is None
     sent(cluster, back)
     assert cluster.things[path]["spec"] == {}
     assert cluster.things[path]["metadata"]["annotations"] == {}

@@ -3,136 +3,29 @@
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from foundry_tui.config.sources import KubernetesConfig
 from foundry_tui.estate.acts import (
-    Act,
     Cancel,
     ChangeNode,
     ChangeQueue,
     ChangeRun,
     Hold,
-    Preview,
-    Receipt,
     ReceiptStatus,
     Release,
     Resume,
-    Submit,
     Suspend,
 )
-from foundry_tui.estate.run import Run, RunState
-from foundry_tui.estate.text import safe
+from foundry_tui.estate.run import RunState
 from foundry_tui.schedulers.kai import actor
-from foundry_tui.schedulers.kai.connect import Cluster
-from foundry_tui.schedulers.kai.receipts import read_back
 from foundry_tui.schedulers.kai.submit import find_submitted
 from foundry_tui.schedulers.ports import Unavailable
 from tests.lab.daemons import until
 from tests.lab.kube.cluster import KubeLab
-
-DONE, REFUSED = ReceiptStatus.DONE, ReceiptStatus.REFUSED
-HOMES = {
-    "Job": "/apis/batch/v1/namespaces/team-a/jobs",
-    "PyTorchJob": "/apis/kubeflow.org/v1/namespaces/team-a/pytorchjobs",
-    "Pod": "/api/v1/namespaces/team-a/pods",
-}
-
-
-class Hands:
-    """One user's acts on the lab, without the reader: runs are made from the API's objects."""
-
-    def __init__(self, kube: KubeLab, user: str) -> None:
-        self.kube = kube
-        path = kube.kubeconfig(user)
-        self.config = KubernetesConfig(name="lab", kubeconfig=path, namespaces=("team-a",))
-        self.cluster = Cluster(self.config)
-
-    def preview(self, act: Act, *runs: Run, token: str = "") -> Preview:
-        return actor.preview(self.cluster, self.config, act, runs, token or new_token())
-
-    def send(self, preview: Preview) -> tuple[Receipt, ...]:
-        return read_back(self.cluster, preview, actor.perform(self.cluster, preview, ""))
-
-    def do(self, act: Act, *runs: Run) -> Receipt:
-        (receipt,) = self.send(self.preview(act, *runs))
-        return receipt
-
-    def submitted(self, *options: str, kind: str = "Job", name: str = "train") -> str:
-        """The uid of a new run."""
-        act = work(f"--kind={kind}", f"--name={name}", *options)
-        receipt = self.do(act)
-        assert receipt.status is DONE, receipt
-        return receipt.target
-
-    def owner(self, uid: str) -> Any:
-        """The workload of a uid; KeyError where it is gone."""
-        for kind, home in HOMES.items():
-            for found in self.kube.api.get(home)["items"]:
-                if found["metadata"]["uid"] == uid:
-                    return {**found, "kind": kind}
-        raise KeyError(uid)
-
-    def run(self, uid: str, state: RunState = RunState.RUNNING, *, held: bool = False) -> Run:
-        found = self.owner(uid)
-        native = {
-            "kind": safe(found["kind"]),
-            "namespace": safe("team-a"),
-            "workload": safe(found["metadata"]["name"]),
-        }
-        return Run(
-            id=f"lab/{uid}",
-            native_id=uid,
-            source="lab",
-            scheduler="kai",
-            name=safe("train"),
-            state=state,
-            held=held,
-            native=native,
-        )
-
-    def pods(self, uid: str) -> list[Any]:
-        """The pods of a workload, or the bare pod itself."""
-        every = self.kube.api.get(HOMES["Pod"])["items"]
-        return [
-            pod
-            for pod in every
-            if uid in (pod["metadata"]["uid"], *(o["uid"] for o in owners(pod)))
-        ]
-
-    def phases(self, uid: str) -> list[str]:
-        return [pod["status"]["phase"] for pod in self.pods(uid)]
-
-    def placed(self, uid: str, *phases: str) -> Callable[[], bool]:
-        return lambda: self.phases(uid) == list(phases)
-
-    def queue_of(self, uid: str) -> set[str]:
-        """The queues in which KAI has the pods of a workload."""
-        home = "/apis/scheduling.run.ai/v2alpha2/namespaces/team-a/podgroups"
-        found = self.kube.api.get(home)["items"]
-        return {g["spec"]["queue"] for g in found if uid in {o["uid"] for o in owners(g)}}
-
-
-def owners(thing: Any) -> list[Any]:
-    return list(thing["metadata"].get("ownerReferences", []))
-
-
-def new_token() -> str:
-    return secrets.token_hex(8)
-
-
-def work(*options: str) -> Submit:
-    given = ("--project=team-a", "--image=lab/none", "--namespace=team-a", *options)
-    return Submit(source="lab", script=b"sleep 600", script_name="train.sh", options=given)
-
-
-def on(act: Any, uid: str) -> Act:
-    made: Act = act(source="lab", runs=(f"lab/{uid}",))
-    return made
+from tests.schedulers.kai.hands import DONE, HOMES, REFUSED, Hands, new_token, on, work
 
 
 @pytest.fixture
@@ -295,7 +188,7 @@ def test_admission_and_quota_of_the_pods_are_asked_too(kube: KubeLab, alice: Han
     # The lab runs no controller that counts.
     kube.api.patch(f"{home}/few/status", {"status": {"hard": most, "used": none}})
     try:
-        until(lambda: over_quota(alice), 10, "the quota is known to admission")
+        until(lambda: over_quota(alice), 30, "the quota is known to admission")
         (item,) = alice.preview(work("-g", "2")).items
         assert "exceeded quota: few" in str(item.warning)
         (item,) = alice.preview(work("-g", "2", "--kind=Pod")).items
@@ -328,7 +221,12 @@ def test_a_server_that_is_down_got_nothing(kube: KubeLab, alice: Hands) -> None:
 
 def test_quota_is_changed_by_an_administrator_and_put_back(kube: KubeLab, alice: Hands) -> None:
     act = ChangeQueue(
-        source="lab", queue="team-a", fields=(("quota", "2.5"), ("limit", "6"), ("priority", "150"))
+        source="lab",
+        queue="team-a",
+        fields=(
+            *(("quota_gpus", "2.5"), ("limit_gpus", "6")),
+            ("priority", "150"),
+        ),
     )
     (item,) = alice.preview(act).items
     assert 'User "alice" cannot patch resource "queues"' in str(item.refusal)

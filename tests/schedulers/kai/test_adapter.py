@@ -129,7 +129,7 @@ def test_reading_again_asks_nothing_and_gives_the_same(
 ) -> None:
     first = adapter.snapshot()
     adapter.snapshot()
-    until(lambda: lab.served == len(EVERY), 10, "every watch to stand")
+    until(lambda: lab.served == len(EVERY), 30, "every watch to stand")
     asked = len(lab.asked)
     for _ in range(20):
         clock.now += timedelta(seconds=1)
@@ -144,7 +144,7 @@ def test_a_change_is_seen_and_only_that_is_made_anew(lab: TinyApi, adapter: KaiA
     adapter.snapshot()
     before = adapter.snapshot()
     lab.put(PODS, pod("whole", "gpu00", phase="Succeeded", gpus=2))
-    until(lambda: named(adapter.snapshot(), "whole").state is RunState.COMPLETED, 10, "the end")
+    until(lambda: named(adapter.snapshot(), "whole").state is RunState.COMPLETED, 30, "the end")
     after = adapter.snapshot()
     assert_consistent(after, "tiny")
     assert named(after, "half-a") is named(before, "half-a")
@@ -205,9 +205,9 @@ def test_a_server_that_is_gone_is_unavailable(
             return "503" in str(error)
         return False
 
-    until(gone, 10, "the source to be unavailable")
+    until(gone, 30, "the source to be unavailable")
     lab.trouble = lambda *_: None
-    until(lambda: not gone(), 10, "the source to be back")
+    until(lambda: not gone(), 30, "the source to be back")
 
 
 def test_a_first_reading_that_fails_can_be_repeated(lab: TinyApi, adapter: KaiAdapter) -> None:
@@ -363,6 +363,7 @@ def test_who_may_delete_everything_is_an_administrator(lab: TinyApi, adapter: Ka
     lab.bodies[REVIEWS] = b'{"status": {"allowed": true}}'
     rights = adapter.rights()
     assert (rights.user, rights.admin) == (user_name(), True)
+    assert (rights.may_nodes, rights.may_queues) == (True, True)
 
 
 def test_who_may_not_has_namespaces(lab: TinyApi, config: KubernetesConfig) -> None:
@@ -376,6 +377,7 @@ def test_rights_that_cannot_be_asked_have_a_reason(lab: TinyApi, adapter: KaiAda
     lab.trouble = lambda *_: (500, "oops", {})
     rights = adapter.rights()
     assert (rights.admin, rights.associations) == (False, None)
+    assert (rights.may_nodes, rights.may_queues) == (None, None)
     assert "oops" in (rights.reason or "")
     assert "another user" in (adapter.rights("somebody-else").reason or "")
 

@@ -209,7 +209,7 @@ def test_a_shared_gpu_is_known_where_only_one_namespace_is_read(
         (gpu,) = [g for g in estate.gpus if run(estate, "mine").id in g.runs]
         return gpu.uuid is not None
 
-    until(told, 10, "the reservation to be seen")
+    until(told, 30, "the reservation to be seen")
     assert [r.name for r in adapter.snapshot().runs] == ["mine"]
 
 

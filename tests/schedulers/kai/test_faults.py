@@ -40,7 +40,7 @@ def state(config: KubernetesConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def all_watched(api: TinyApi) -> None:
-    until(lambda: api.served == len(EVERY), 10, "every watch to stand", 0.01)
+    until(lambda: api.served == len(EVERY), 30, "every watch to stand", 0.01)
 
 
 def status(code: int, path: str = "/") -> Callable[[str, str, Query], Trouble | None]:
@@ -66,11 +66,11 @@ def test_a_refusal_just_after_an_outage_throws_nothing_away(api: TinyApi, state:
     all_watched(api)
     api.trouble = status(503)
     api.cut()
-    until(lambda: isinstance(failure(state), Unavailable), 10, "the source to be down")
+    until(lambda: isinstance(failure(state), Unavailable), 30, "the source to be down")
     # An API server that was just started refuses for a moment what it allows.
     asked = len(api.asked)
     api.trouble = status(403)
-    until(lambda: len(api.asked) > asked + 2 * len(EVERY), 10, "every watch to be refused", 0.001)
+    until(lambda: len(api.asked) > asked + 2 * len(EVERY), 30, "every watch to be refused", 0.001)
     assert pods(state) == {"a"}
     api.trouble = lambda *_: None
     all_watched(api)
@@ -85,8 +85,8 @@ def test_a_refusal_that_lasts_hides_what_was_known(api: TinyApi, state: State) -
     all_watched(api)
     api.trouble = status(403, PODS)
     api.cut()
-    until(lambda: isinstance(failure(state), Denied), 10, "the user to be told")
-    until(lambda: pods(state) == set(), 10, "the pods to be shown no more")
+    until(lambda: isinstance(failure(state), Denied), 30, "the user to be told")
+    until(lambda: pods(state) == set(), 30, "the pods to be shown no more")
 
 
 def test_what_was_denied_at_first_is_read_when_it_is_allowed(api: TinyApi, state: State) -> None:
@@ -97,7 +97,7 @@ def test_what_was_denied_at_first_is_read_when_it_is_allowed(api: TinyApi, state
     assert state.rows(kinds.NODES) == []
     assert len(state.missing()) == 1
     api.trouble = lambda *_: None
-    until(lambda: len(state.rows(kinds.NODES)) == 1, 10, "the nodes to be read")
+    until(lambda: len(state.rows(kinds.NODES)) == 1, 30, "the nodes to be read")
     assert state.missing() == ()
 
 
@@ -108,8 +108,8 @@ def test_what_stays_denied_is_asked_seldom(
     api.trouble = status(403, QUEUES)
     state.read()
     state.follow()
-    until(lambda: api.lists(QUEUES) == 2, 10, "the queues to be asked for once more")
-    until(lambda: api.served == len(EVERY) - 1, 10, "the other watches to stand")
+    until(lambda: api.lists(QUEUES) == 2, 30, "the queues to be asked for once more")
+    until(lambda: api.served == len(EVERY) - 1, 30, "the other watches to stand")
     assert not threading.Event().wait(0.3)
     assert api.lists(QUEUES) == 2
 
@@ -121,9 +121,9 @@ def test_a_watch_that_is_silent_is_taken_up_again(
     api.put(PODS, pod("a"))
     state.read()
     state.follow()
-    until(lambda: len(api.watches(PODS)) >= 3, 10, "the watch to be opened anew")
+    until(lambda: len(api.watches(PODS)) >= 3, 30, "the watch to be opened anew")
     api.put(PODS, pod("b"))
-    until(lambda: pods(state) == {"a", "b"}, 10, "the change to be seen")
+    until(lambda: pods(state) == {"a", "b"}, 30, "the change to be seen")
     assert api.lists(PODS) == 1
     assert failure(state) is None
 

@@ -44,11 +44,11 @@ def start(follower: Follower) -> None:
 
 
 def until_names(follower: Follower, *wanted: str) -> None:
-    until(lambda: names(follower) == set(wanted), 10, f"the names to be {wanted}", 0.01)
+    until(lambda: names(follower) == set(wanted), 30, f"the names to be {wanted}", 0.01)
 
 
 def until_watched(api: TinyApi) -> None:
-    until(lambda: api.served == 1, 10, "a watch to stand", 0.01)
+    until(lambda: api.served == 1, 30, "a watch to stand", 0.01)
 
 
 def first_only(
@@ -99,7 +99,7 @@ def test_changes_arrive_without_another_list(api: TinyApi, follower: Follower) -
     api.put(PODS, pod("second"))
     until_names(follower, "first", "second")
     api.put(PODS, pod("first", "gpu00"))
-    until(lambda: follower.table.rows["uid-first"].spec.node_name == "gpu00", 10, "the change")
+    until(lambda: follower.table.rows["uid-first"].spec.node_name == "gpu00", 30, "the change")
     api.remove(PODS, "uid-second")
     until_names(follower, "first")
     assert api.lists(PODS) == 1
@@ -124,7 +124,7 @@ def test_a_bookmark_moves_the_version_on(api: TinyApi, follower: Follower) -> No
     start(follower)
     until_watched(api)
     api.bookmark(PODS)
-    until(lambda: follower.table.version == str(api.version), 10, "the bookmark to be seen")
+    until(lambda: follower.table.version == str(api.version), 30, "the bookmark to be seen")
     # What was before the bookmark may be forgotten now: the watch goes on from it all the same.
     api.oldest = api.version
     api.cut()
@@ -154,8 +154,8 @@ def test_a_forgotten_version_told_in_the_stream_is_listed_anew(
     start(follower)
     until_watched(api)
     api.send(PODS, {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "old"}})
-    until(lambda: api.lists(PODS) == 2, 10, "the second list")
-    until(lambda: len(api.watches(PODS)) == 2, 10, "a watch from the new version")
+    until(lambda: api.lists(PODS) == 2, 30, "the second list")
+    until(lambda: len(api.watches(PODS)) == 2, 30, "a watch from the new version")
     api.put(PODS, pod("b"))
     until_names(follower, "a", "b")
     assert follower.table.error is None
@@ -167,7 +167,7 @@ def test_a_storm_of_errors_passes(api: TinyApi, follower: Follower) -> None:
     until_watched(api)
     api.trouble = first_only((500, "etcdserver: leader changed", {}), 8, watches=True)
     api.cut()
-    until(lambda: isinstance(follower.table.error, Overloaded), 10, "the error to be known", 0.001)
+    until(lambda: isinstance(follower.table.error, Overloaded), 30, "the error to be known", 0.001)
     api.put(PODS, pod("b"))
     until_names(follower, "a", "b")
     assert (follower.table.error, follower.table.lost_at) == (None, None)
@@ -201,10 +201,10 @@ def test_a_kind_that_goes_away_is_empty_after_a_while(
     until_watched(api)
     kept = api.things.pop(PODS)
     api.cut()
-    until(lambda: follower.table.error is not None, 10, "the loss to be seen", 0.001)
+    until(lambda: follower.table.error is not None, 30, "the loss to be seen", 0.001)
     # An API server that was just started does not know every kind yet.
     assert names(follower) == {"a"}
-    until(lambda: follower.table.absent, 10, "the kind to be gone")
+    until(lambda: follower.table.absent, 30, "the kind to be gone")
     assert names(follower) == set()
     assert follower.table.error is None
     api.things[PODS] = kept
@@ -233,7 +233,7 @@ def test_a_server_that_ends_every_watch_is_not_asked_without_end(
     monkeypatch.setattr(follow, "QUICK_S", 60.0)
     api.bodies[PODS] = b'{"metadata": {"resourceVersion": "1"}, "items": []}'
     start(follower)
-    until(lambda: len(api.watches(PODS)) == 1, 10, "the watch")
+    until(lambda: len(api.watches(PODS)) == 1, 30, "the watch")
     api.bodies[PODS] = b""
     assert not follower.stopped.wait(0.3)
     assert len(api.watches(PODS)) == 1
@@ -252,7 +252,7 @@ def test_one_object_that_cannot_be_read_hides_no_other(api: TinyApi, follower: F
     api.put(PODS, {**pod("a"), "status": 5})
     until_names(follower, "b", "strange")
     api.remove(PODS, "uid-a")
-    until(lambda: follower.table.unread == set(), 10, "the strange one to be forgotten")
+    until(lambda: follower.table.unread == set(), 30, "the strange one to be forgotten")
 
 
 @pytest.mark.parametrize("line", [b"no json", b"[]", b'{"type": "ADDED"}', b'{"object": {}}'])

@@ -50,7 +50,7 @@ def test_in_steady_state_nothing_is_asked(api: TinyApi, state: State) -> None:
     api.put(PODS, pod("a"))
     state.read()
     state.follow()
-    until(lambda: api.served == len(EVERY), 10, "every watch to stand")
+    until(lambda: api.served == len(EVERY), 30, "every watch to stand")
     asked = len(api.asked)
     for _ in range(50):
         state.check()
@@ -60,7 +60,7 @@ def test_in_steady_state_nothing_is_asked(api: TinyApi, state: State) -> None:
     assert {api.lists(path) for path in EVERY} == {1}
     changes = state.changes
     api.put(PODS, pod("b"))
-    until(lambda: state.changes > changes, 10, "the change to be counted")
+    until(lambda: state.changes > changes, 30, "the change to be counted")
 
 
 def test_a_reading_starts_no_watch(api: TinyApi, state: State) -> None:
@@ -73,7 +73,7 @@ def test_a_reading_starts_no_watch(api: TinyApi, state: State) -> None:
 def test_the_watches_are_daemon_threads(api: TinyApi, state: State) -> None:
     state.read()
     state.follow()
-    until(lambda: api.served == len(EVERY), 10, "every watch to stand")
+    until(lambda: api.served == len(EVERY), 30, "every watch to stand")
     watching = [t for t in threading.enumerate() if t.name.startswith("watch-")]
     assert len(watching) >= len(EVERY)
     assert all(t.daemon for t in watching)
@@ -101,7 +101,7 @@ def test_a_kind_that_fails_is_named_and_comes_back(api: TinyApi, state: State) -
     assert state.missing() == (f"{NODES} is not known: 500 told no",)
     api.trouble = lambda *_: None
     state.follow()
-    until(lambda: len(state.rows(kinds.NODES)) == 1, 10, "the nodes to be read")
+    until(lambda: len(state.rows(kinds.NODES)) == 1, 30, "the nodes to be read")
     assert state.missing() == ()
     state.check()
 
@@ -118,7 +118,7 @@ def test_a_server_that_went_away_makes_the_data_old(api: TinyApi, state: State) 
     api.put(PODS, pod("a"))
     state.read()
     state.follow()
-    until(lambda: api.served == len(EVERY), 10, "every watch to stand")
+    until(lambda: api.served == len(EVERY), 30, "every watch to stand")
     api.trouble = only("/", 503)
     api.cut()
     state.check()  # a short break is nobody's business
@@ -130,9 +130,9 @@ def test_a_server_that_went_away_makes_the_data_old(api: TinyApi, state: State) 
             return True
         return False
 
-    until(old, 10, "the data to be old")
+    until(old, 30, "the data to be old")
     api.trouble = lambda *_: None
-    until(lambda: not old(), 10, "the data to be good again")
+    until(lambda: not old(), 30, "the data to be good again")
     assert {api.lists(path) for path in EVERY} == {1}
 
 
@@ -140,7 +140,7 @@ def test_a_login_that_ends_mid_session_is_told(api: TinyApi, state: State) -> No
     api.put(PODS, pod("a"))
     state.read()
     state.follow()
-    until(lambda: api.served == len(EVERY), 10, "every watch to stand")
+    until(lambda: api.served == len(EVERY), 30, "every watch to stand")
     api.trouble = only("/", 401)
     api.cut()
 
@@ -151,7 +151,7 @@ def test_a_login_that_ends_mid_session_is_told(api: TinyApi, state: State) -> No
             return error.hint
         return ""
 
-    until(lambda: "log in again" in told(), 10, "the user to be told")
+    until(lambda: "log in again" in told(), 30, "the user to be told")
 
 
 def test_namespaces_are_read_one_by_one(api: TinyApi, config: KubernetesConfig) -> None:
@@ -200,7 +200,7 @@ def test_lists_that_take_too_long_are_not_begun_anew(
         state.read()
     assert time.monotonic() - started < 3.0
     go_on.set()
-    until(lambda: not state.reading, 10, "the lists to end")
+    until(lambda: not state.reading, 30, "the lists to end")
     state.read()
     assert state.listed
     assert {api.lists(path) for path in EVERY} == {1}

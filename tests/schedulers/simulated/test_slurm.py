@@ -8,9 +8,13 @@ from datetime import timedelta
 import pytest
 
 from foundry_tui.estate.acts import (
+    Act,
     Cancel,
+    ChangeNode,
+    ChangeQueue,
     ChangeRun,
     Hold,
+    Preview,
     Receipt,
     ReceiptStatus,
     Release,
@@ -19,6 +23,7 @@ from foundry_tui.estate.acts import (
     Submit,
 )
 from foundry_tui.estate.run import Run, RunState
+from foundry_tui.schedulers.simulated import build
 from foundry_tui.schedulers.simulated.slurm import SlurmManners
 from tests.schedulers.consistency import assert_consistent
 from tests.schedulers.simulated.conftest import Clock
@@ -364,3 +369,94 @@ def test_details_know_the_submit_token(slurm: SlurmManners) -> None:
     assert words["time_limit"] == "1:30:00"
     assert words["tres_per_node"] == "gres:gpu:2"
     assert words["reason"] == "JobHeldUser"
+
+
+@pytest.fixture
+def admin(clock: Clock) -> SlurmManners:
+    """The same cluster with an administrator before it."""
+    return build(None, clock, admin=True)[0]
+
+
+def carry(slurm: SlurmManners, act: Act) -> tuple[Preview, tuple[Receipt, ...]]:
+    preview = slurm.preview(act, slurm.snapshot().runs, "t")
+    return preview, slurm.read_back(preview, slurm.perform(preview, "t"))
+
+
+def test_only_an_administrator_changes_nodes_queues_and_others_runs(
+    slurm: SlurmManners, admin: SlurmManners
+) -> None:
+    plain, almighty = slurm.rights(), admin.rights()
+    assert (plain.admin, plain.may_nodes, plain.may_queues) == (False, False, False)
+    assert (almighty.admin, almighty.may_nodes, almighty.may_queues) == (True, True, True)
+    assert not admin.rights("bo").admin
+    for rule in (ChangeNode, ChangeQueue):
+        assert "FOUNDRY_DEMO_ROLE=admin" in str(slurm.supports(rule))
+        assert admin.supports(rule) is None
+    theirs = next(
+        r for r in slurm.snapshot().runs if r.state is RunState.PENDING and r.user != "ada"
+    )
+    act = Cancel(source=slurm.name, runs=(theirs.id,))
+    assert do(slurm, act).status is ReceiptStatus.REFUSED
+    assert do(admin, act).status is ReceiptStatus.DONE
+
+
+def test_a_closed_partition_starts_nothing_and_takes_nothing(
+    admin: SlurmManners, clock: Clock
+) -> None:
+    close = ChangeQueue(source=admin.name, queue="short", fields=(("state", "inactive"),))
+    first_job = submit(admin, "--gres=gpu:1", "--time=60", "--partition=short").target
+    preview, (receipt,) = carry(admin, close)
+    assert (receipt.status, receipt.before, receipt.after) == (
+        *(ReceiptStatus.DONE, "state=up"),
+        "state=inactive",
+    )
+    assert submit(admin, "--partition=short").status is ReceiptStatus.REFUSED
+    clock.pass_simulated(4 * 3600)
+    waits = run(admin, first_job)
+    assert (waits.state, waits.reason) == (RunState.PENDING, "PartitionDown")
+    assert preview.inverse is not None
+    carry(admin, preview.inverse)
+    clock.pass_simulated(3600)
+    assert run(admin, first_job).started_at is not None
+    with pytest.raises(ValueError, match="nodes"):
+        carry(admin, replace(close, fields=(("nodes", "h01"),)))
+
+
+def test_a_drain_of_ours_is_not_repaired_and_anothers_reason_is_respected(
+    admin: SlurmManners, clock: Clock
+) -> None:
+    drain = ChangeNode(source=admin.name, nodes=("h02", "nope"), state="drain", reason="fan")
+    preview, receipts = carry(admin, drain)
+    assert [r.status for r in receipts] == [ReceiptStatus.DONE, ReceiptStatus.REFUSED]
+    assert preview.inverse == ChangeNode(
+        source=admin.name, nodes=("h02",), state="resume", reason="fan"
+    )
+    clock.pass_simulated(12 * 3600)
+    node = next(n for n in admin.snapshot().nodes if n.name == "h02")
+    assert (node.reason, node.placeable) == ("fan", False)
+    other = replace(preview.inverse, reason="disk")
+    assert "another reason" in str(carry(admin, other)[1][0].message)
+    back, (receipt,) = carry(admin, preview.inverse)
+    assert receipt.status is ReceiptStatus.DONE
+    assert back.inverse == replace(drain, nodes=("h02",))
+    assert next(n for n in admin.snapshot().nodes if n.name == "h02").placeable
+    with pytest.raises(ValueError, match="reason"):
+        carry(admin, replace(drain, reason=None))
+
+
+def test_a_change_names_the_old_values(slurm: SlurmManners) -> None:
+    job = submit(slurm, "--hold", "--gres=gpu:2", "--time=90", "-w", "h01").target
+    act = ChangeRun(
+        source=slurm.name,
+        runs=(f"{slurm.name}/{job}",),
+        fields=(("nodelist", ""), ("gpus_per_node", "1"), ("time_limit_s", "600")),
+    )
+    preview, (receipt,) = carry(slurm, act)
+    assert receipt.before == "pending (held); nodelist=h01; gpus_per_node=2; time_limit_s=5400"
+    assert receipt.after == "pending (held); nodelist=; gpus_per_node=1; time_limit_s=600"
+    old = (("nodelist", "h01"), ("gpus_per_node", "2"), ("time_limit_s", "5400"))
+    assert preview.inverse == replace(act, fields=old)
+    share = submit(slurm, "--hold", "--gres=shard:1", "--time=90").target
+    act = replace(act, runs=(f"{slurm.name}/{share}",), fields=(("gpus_per_node", "1"),))
+    preview, (receipt,) = carry(slurm, act)
+    assert (preview.inverse, receipt.status) == (None, ReceiptStatus.REFUSED)

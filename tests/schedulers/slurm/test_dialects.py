@@ -455,6 +455,7 @@ def test_answers_of_real_clusters(version: str) -> None:
             "features": job["features"],
             "dependency": job["dependency"],
             "reservation": job["resv_name"],
+            "requeue": str(int(job["requeue"])),
             "submit": clock(job["submit_time"]),
             "eligible": clock(job["eligible_time"]),
             "start": clock(job["start_time"]),

@@ -42,7 +42,7 @@ def test_marked_runs_side_by_side_with_only_what_differs() -> None:
         assert app.crumbs() == ["Experiments", "Compare"]
         assert line_with(app, "seed", "params").split()[-3:] == ["2", "1", "0"]
         assert "resnet" not in screen(app)
-        await pilot.press("d")
+        await pilot.press("full_stop")
         await until(pilot, lambda: "resnet" in screen(app))
 
     on(tracked_site(a_tracker()), test, size=(120, 50))
@@ -99,7 +99,7 @@ def test_runs_by_the_best_value_and_seeds_as_a_mean() -> None:
         await pilot.press("K")
         await until(pilot, lambda: "by the last value of accuracy" in screen(app))
         assert line_with(app, "WHAT").split()[-4:] == ["t-5", "t-4", "t-3", "t-0"]
-        await pilot.press("K", "K", "K", "A")
+        await pilot.press("K", "K", "K", "plus")
         await until(pilot, lambda: "t-5 x3" in screen(app))
         row = " ".join(line_with(app, "accuracy", "result").split())
         assert row.endswith("0.5 0.7 sd 0.05")
@@ -191,9 +191,9 @@ def test_nothing_differs() -> None:
     async def test(app: Foundry, pilot: Pilot[int]) -> None:
         await compared(app, pilot, runs)
         assert "Nothing that is recorded of all of them differs." in screen(app)
-        assert "d shows the rows that are alike." in screen(app)
+        assert ". shows the rows that are alike." in screen(app)
         assert "These runs have logged no metric." in screen(app)
-        await pilot.press("m", "K", "P", "A", "X", "Y", "C", "tilde", "y")
+        await pilot.press("m", "K", "P", "plus", "X", "Y", "C", "tilde", "y")
         assert app.is_running
 
     on(tracked_site(tracker), test)

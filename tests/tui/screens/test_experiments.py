@@ -111,7 +111,7 @@ def test_a_pinned_run_and_the_distance_of_the_others() -> None:
 def test_seeds_together_and_back_to_their_runs() -> None:
     async def test(app: Foundry, pilot: Pilot[int]) -> None:
         await opened(app, pilot)
-        await pilot.press("m", "A")
+        await pilot.press("m", "plus")
         await until(pilot, lambda: "2 groups of seeds" in screen(app))
         row = next(line for line in screen(app).splitlines() if "lr=0.01" in line)
         assert row.split()[-6:] == ["3", "0.7", "0.05", "0.75", "t-5", "6"]
@@ -237,7 +237,7 @@ def test_a_server_that_does_not_serve_is_told_and_tried_again(kind: type) -> Non
 def test_a_server_without_runs() -> None:
     async def test(app: Foundry, pilot: Pilot[int]) -> None:
         await opened(app, pilot, "The tracking server has no runs.")
-        await pilot.press("enter", "P", "A", "equals_sign", "N", "m", "i", "space", "y", "A")
+        await pilot.press("enter", "P", "plus", "equals_sign", "N", "m", "i", "space", "y", "plus")
         assert app.is_running
 
     on(tracked_site(a_tracker(0)), test)
@@ -280,7 +280,7 @@ def test_a_name_from_outside_draws_nothing_of_its_own() -> None:
 def test_it_fits_every_screen_in_ascii_too(size: tuple[int, int]) -> None:
     async def test(app: Foundry, pilot: Pilot[int]) -> None:
         await opened(app, pilot)
-        await pilot.press("A", "A", "enter")
+        await pilot.press("plus", "plus", "enter")
         await until(pilot, lambda: len(app.crumbs()) == 2)
         assert all(len(line) <= size[0] for line in screen(app).splitlines())
         assert screen(app).isascii()

@@ -1,0 +1,6 @@
+﻿#!/bin/bash
+#SBATCH --job-name=bom
+#SBATCH --account=nlp
+#SBATCH --partition=cpu
+
+python work.py

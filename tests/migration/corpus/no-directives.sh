@@ -1,0 +1,3 @@
+#!/bin/bash
+# A program that is given its options beside it.
+python train.py

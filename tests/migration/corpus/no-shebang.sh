@@ -1,0 +1,5 @@
+#SBATCH --job-name=bare
+#SBATCH --account=nlp
+#SBATCH --partition=cpu
+
+python work.py

@@ -1,0 +1,4 @@
+#!/bin/bash
+#SBATCH --job-name=empty
+#SBATCH --account=nlp
+#SBATCH --partition=cpu
