@@ -23,7 +23,7 @@ run: $(CORE)
 # of its kind has it alone: Kubernetes is started in one, MLflow's server in as few as may be.
 LABS := $(addprefix tests/,agent collector lab schedulers telemetry explain/test_lab.py optimiser/test_lab.py \
   scheduler_sim/cli/test_slurm.py scheduler_sim/history/test_lab_order.py actions/test_shell.py \
-  estate/test_fairshare.py stories/test_both.py stories/test_containers.py)
+  estate/test_fairshare.py migration/test_corpus_lab.py stories/test_both.py stories/test_containers.py)
 TRACKED := $(addprefix tests/,tracking actions/test_record.py actions/experiments/test_find.py \
   collector/test_mirroring.py \
   $(patsubst %,stories/test_%.py,comparing kill_matrix record reproduce server_goes tracking))

@@ -7,14 +7,13 @@ events of that second.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import replace
-from enum import StrEnum
 
 import numpy as np
 
 from scheduler_sim.books import Books, by_rank
 from scheduler_sim.cluster import Mask
+from scheduler_sim.events import Event, Events
 from scheduler_sim.faults import Faults
 from scheduler_sim.jobs import LIVE, Job, JobSpec, Reason, State
 from scheduler_sim.limits import STARTS, TAKES, LiveSpec, NodeNote
@@ -30,17 +29,6 @@ _POINTS = 10_000
 _QOS_MINUTES = {"high": 600, "normal": 0, "low": -600}
 
 
-class _Event(StrEnum):
-    ARRIVE = "arrive"
-    END = "end"
-    FAIL = "fail"
-    REPAIR = "repair"
-    CANCEL = "cancel"
-    GIVE_UP = "give_up"
-    APPEAR = "appear"
-    PASS = "pass"
-
-
 class LiveCluster:
     """The cluster at `now_s`. Read `books` and `notes` freely; change them only by the methods."""
 
@@ -49,8 +37,7 @@ class LiveCluster:
         self.books = Books(spec)
         self.notes: dict[int, NodeNote] = {}
         self._places = Places(spec)
-        self._events: list[tuple[int, int, _Event, str, int]] = []
-        self._order = 0
+        self._events = Events()
         self._pass_due = False
         self._look: Pass | None = None
         self._new: list[Job] = []
@@ -67,8 +54,8 @@ class LiveCluster:
             seed=seed,
         )
         self._next = next(self._arrivals)
-        self._at(self._next[0], _Event.ARRIVE)
-        self._at(self.now_s + self._faults.gap_s(), _Event.FAIL)
+        self._events.add(self._next[0], Event.ARRIVE)
+        self._events.add(self.now_s + self._faults.gap_s(), Event.FAIL)
 
     @property
     def now_s(self) -> int:
@@ -77,25 +64,25 @@ class LiveCluster:
 
     def advance(self, to_s: int) -> None:
         """Let time pass until `to_s`; nothing happens if that is already past."""
-        while self._events and self._events[0][0] <= to_s:
-            self.books.now_s, _, event, key, number = heapq.heappop(self._events)
-            if event is _Event.ARRIVE:
+        while (due := self._events.take(to_s)) is not None:
+            self.books.now_s, event, key, number = due
+            if event is Event.ARRIVE:
                 self._arrive()
-            elif event is _Event.END:
+            elif event is Event.END:
                 self._end(key, number)
-            elif event is _Event.FAIL:
+            elif event is Event.FAIL:
                 self._fail()
-            elif event is _Event.REPAIR:
+            elif event is Event.REPAIR:
                 note = self.notes.get(number)
                 if note is not None and note.by is None:
                     self.set_node(number, None)
-            elif event is _Event.CANCEL:
+            elif event is Event.CANCEL:
                 self.cancel(key)
-            elif event is _Event.GIVE_UP:
+            elif event is Event.GIVE_UP:
                 job = self._waiting(key)
                 if job is not None and job.reason in _HOPELESS:
                     self._withdraw(job)
-            elif event is _Event.APPEAR:
+            elif event is Event.APPEAR:
                 job = self._waiting(key)
                 if job is not None:
                     self._appear(job)
@@ -144,7 +131,7 @@ class LiveCluster:
         self._latest[spec.user] = job.key
         self.books.enqueue(job)
         if delay_s:
-            self._at(self.now_s + delay_s, _Event.APPEAR, job.key)
+            self._events.add(self.now_s + delay_s, Event.APPEAR, job.key)
         else:
             self._appear(job)
         return job
@@ -160,7 +147,7 @@ class LiveCluster:
             return False
         if delay_s:
             job.closing = True
-            self._at(self.now_s + delay_s, _Event.CANCEL, key)
+            self._events.add(self.now_s + delay_s, Event.CANCEL, key)
         elif job.state is State.RUNNING:
             self.books.stop(job, State.CANCELLED, None)
             self._look_soon()
@@ -225,11 +212,7 @@ class LiveCluster:
         return True
 
     def set_queue(self, name: str, state: str) -> bool:
-        """Open or close a queue: up, down, drain or inactive; False if there is none such.
-
-        Runs wait in one that is down or inactive, and one that drains or is inactive takes no new
-        ones. What runs goes on.
-        """
+        """Open or close a queue (`STARTS`, `TAKES`) but for what runs; False for no such state."""
         if name not in self.books.queue_states or state not in STARTS | TAKES | {"inactive"}:
             return False
         self.books.queue_states[name] = state
@@ -279,7 +262,7 @@ class LiveCluster:
     def _arrive(self) -> None:
         _, spec = self._next
         self._next = next(self._arrivals)
-        self._at(self._next[0], _Event.ARRIVE)
+        self._events.add(self._next[0], Event.ARRIVE)
         if len(self.books.pending) < self.spec.max_waiting:
             self._submit_drawn(spec)
 
@@ -287,7 +270,7 @@ class LiveCluster:
         if not any(self.books.queue_states[q] in TAKES for q in spec.queues):
             return
         job = self.submit(spec)
-        self._at(self.now_s + GIVE_UP_S, _Event.GIVE_UP, job.key)
+        self._events.add(self.now_s + GIVE_UP_S, Event.GIVE_UP, job.key)
 
     def _end(self, key: str, restarts: int) -> None:
         job = self.books.running.get(key)
@@ -305,11 +288,11 @@ class LiveCluster:
         self._look_soon()
 
     def _fail(self) -> None:
-        self._at(self.now_s + self._faults.gap_s(), _Event.FAIL)
+        self._events.add(self.now_s + self._faults.gap_s(), Event.FAIL)
         fault = self._faults.draw()
         if self.books.cluster.usable[fault.row]:
             self.set_node(fault.row, NodeNote(fault.kind, fault.text, self.now_s))
-            self._at(self.now_s + fault.repair_s, _Event.REPAIR, number=fault.row)
+            self._events.add(self.now_s + fault.repair_s, Event.REPAIR, number=fault.row)
 
     def _pass(self) -> None:
         self._pass_due = False
@@ -329,15 +312,11 @@ class LiveCluster:
         for waiting, parts, queue in look.starts(looked_at):
             job = books.start(waiting, parts, queue)
             stay_s = min(job.spec.duration_s, job.spec.limit_s or job.spec.duration_s)
-            self._at(self.now_s + stay_s, _Event.END, job.key, job.restarts)
+            self._events.add(self.now_s + stay_s, Event.END, job.key, job.restarts)
         for job in looked_at:
             job.reason = look.why.get(job.key, Reason.NONE)
 
     # Small things
-
-    def _at(self, at_s: int, event: _Event, key: str = "", number: int = 0) -> None:
-        self._order += 1
-        heapq.heappush(self._events, (at_s, self._order, event, key, number))
 
     def _appear(self, job: Job) -> None:
         """A run that the next pass looks at; nothing else has changed for the others."""
@@ -353,7 +332,7 @@ class LiveCluster:
         if not self._pass_due:
             self._pass_due = True
             every_s = self.spec.pass_every_s
-            self._at((self.now_s // every_s + 1) * every_s, _Event.PASS)
+            self._events.add((self.now_s // every_s + 1) * every_s, Event.PASS)
 
     def _waiting(self, key: str) -> Job | None:
         job = self.books.jobs.get(key)

@@ -12,7 +12,7 @@ from foundry_tui.actions.beside import NOTHING, Beside
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing, WrongUse
 from foundry_tui.actions.permitted import by_policy
 from foundry_tui.actions.scripts import is_spec, program_of, read_script
-from foundry_tui.actions.site import Site, utc_now
+from foundry_tui.actions.site import Site
 from foundry_tui.changes import carry
 from foundry_tui.estate.acts import (
     Act,
@@ -183,7 +183,7 @@ def _carry_out(site: Site, prepared: Prepared) -> Change:
         site.journal,
         prepared.preview,
         prepared.token,
-        clock=utc_now,
+        clock=site.clock,
         undoes=prepared.undoes,
     )
 
@@ -285,7 +285,7 @@ def first_try(site: Site, prepared: Prepared) -> tuple[Record, Receipt] | None:
         ActionError: the journal cannot be used.
     """
     wanted = carry.digest(prepared.preview.act)
-    now = utc_now()
+    now = site.clock()
     try:
         carry.settle_open(site.schedulers, site.journal, now)
         for record in site.journal.changes():
@@ -327,6 +327,6 @@ def prepare_undo(site: Site, change_id: str, snapshot: Snapshot) -> Prepared:
 def settle(site: Site) -> tuple[tuple[Record, Receipt], ...]:
     """Settle changes that were broken off; errors of the sources leave them open."""
     try:
-        return carry.settle_open(site.schedulers, site.journal, utc_now())
+        return carry.settle_open(site.schedulers, site.journal, site.clock())
     except (JournalError, SchedulerError):
         return ()

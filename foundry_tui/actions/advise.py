@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
+from foundry_tui.actions import permitted
 from foundry_tui.actions.fractions import measured
 from foundry_tui.actions.site import Site
+from foundry_tui.estate.permission import told
 from foundry_tui.estate.plan import Move, Plan
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import LIVE
@@ -57,11 +59,14 @@ def advice(
     """
     rights: dict[str, Rights] = {}
     if site.saved is None:
-        for name, scheduler in site.schedulers.items():
-            try:
-                rights[name] = scheduler.rights()
-            except SchedulerError as error:
-                progress(f"{name}: rights are not known: {error.answer}")
+        # Kept, so that whoever shows the plan can tell what of it this user may do.
+        for name in site.schedulers:
+            found = permitted.rights_of(site, name)
+            if found is None or not told(found):
+                why = "" if found is None else found.reason
+                progress(f"{name}: rights are not known: {why}")
+            else:
+                rights[name] = found
     thresholds = site.config.thresholds
     refused: Refused = {}
     use = _measured(site, snapshot)

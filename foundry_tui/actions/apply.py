@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from foundry_tui.actions import permitted, verdicts
 from foundry_tui.actions.act import may_change
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing, WrongUse
+from foundry_tui.actions.obstacles import (
+    approval,
+    changed_since,
+    differing,
+    held,
+    intact,
+    missing,
+    other_plan,
+    plans,
+    tampered,
+    touched,
+)
 from foundry_tui.actions.site import Site, utc_now
+from foundry_tui.changes import apply as applying
 from foundry_tui.changes import planfile
-from foundry_tui.changes.apply import Applied as Applied
-from foundry_tui.changes.apply import Carrier
+from foundry_tui.changes.carrier import Applied as Applied
+from foundry_tui.changes.carrier import Carrier
 from foundry_tui.changes.steps import (
-    DONE,
-    UNSETTLED,
     Step,
-    acts_in,
     applied_at,
     history,
     spelled_out,
@@ -29,17 +38,13 @@ from foundry_tui.changes.steps import (
 )
 from foundry_tui.changes.turn import LOCK, Busy, turn
 from foundry_tui.estate.actrecords import targets
-from foundry_tui.estate.acts import Act, Resubmit
+from foundry_tui.estate.acts import Act
+from foundry_tui.estate.passages import whole
 from foundry_tui.estate.plan import Move, Plan
-from foundry_tui.estate.precondition import Value, broken, changed_by, observed, source_of
+from foundry_tui.estate.precondition import Value, observed, source_of
 from foundry_tui.estate.snapshot import Snapshot, find_run
-from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.ports import SchedulerError
-from foundry_tui.store.journal import JournalError, Purpose, Record
-from foundry_tui.store.plans import Plans
-
-PLANS = "plans"
-"""The folder of applied plans, below the state_dir."""
+from foundry_tui.store.journal import JournalError, Purpose
 
 MOST_TOLD = 3
 
@@ -97,15 +102,6 @@ def read_plan(path: Path) -> tuple[Plan, bytes]:
         raise WrongUse(f"{path}: {error}") from error
 
 
-def plans(site: Site) -> Plans:
-    """The plans that were applied here.
-
-    Raises:
-        ActionError: there is no folder for them.
-    """
-    return Plans(site.state / PLANS)
-
-
 def prepare(
     site: Site,
     plan: Plan,
@@ -143,17 +139,17 @@ def prepare(
     before = tuple(step.done.change.id for step in steps if step.done is not None)
     data = data if data is not None else planfile.write(plan)
     made = Prepared(plan=plan, moves=moves, steps=steps, data=data, before=before)
-    other = _other(site, plan)
+    other = other_plan(site, plan)
     if not todo and not other:
         when = applied_at(done.done for done in steps if done.done is not None)
         return replace(made, applied=when)
     judged = permitted.judged(site, plan, moves, snapshot)
     refused = [
         *planfile.foreign(plan, moves, snapshot),
-        *_tampered(site),
+        *tampered(site),
         *other,
-        *_missing(plan, moves, known),
-        *_differs(steps),
+        *missing(plan, moves, known),
+        *differing(steps),
         *judged.refusals,
         # What is not allowed anyway needs no second reason.
         *(
@@ -165,16 +161,18 @@ def prepare(
     ]
     return replace(
         made,
-        **_approval(site, plan, judged.approvals, judged.why),
-        broken=_broken(snapshot, steps, known),
+        **approval(site, plan, judged.approvals, judged.why),
+        broken=changed_since(snapshot, steps, known),
         refused=tuple(dict.fromkeys(refused)),
-        count=_touched(todo, snapshot),
+        count=touched(todo, snapshot),
         irreversible=tuple(f"{step.name}: {told(step.act)}" for step in todo if step.irreversible),
     )
 
 
 def chosen(plan: Plan, only: Iterable[str]) -> tuple[Move, ...]:
     """The moves that are to be carried out; without a choice all that send anything.
+
+    What goes together comes along: a run that made room must not stay held.
 
     Raises:
         WrongUse: a name that no move has, or a move that sends nothing.
@@ -195,7 +193,7 @@ def chosen(plan: Plan, only: Iterable[str]) -> tuple[Move, ...]:
         if not by_name[name].steps:
             move = by_name[name]
             raise WrongUse(f"--only {name}: {move.action} asks people and sends nothing")
-    picked = {by_name[name].id for name in wanted}
+    picked = whole(plan.moves, {by_name[name].id for name in wanted})
     return tuple(move for move in plan.moves if move.id in picked)
 
 
@@ -224,7 +222,7 @@ def carry_out(
         )
     if prepared.obstacles:
         raise ActionError(f"nothing was sent: {'; '.join(prepared.obstacles[:MOST_TOLD])}")
-    if until is not None and until <= utc_now():
+    if until is not None and until <= site.clock():
         raise WrongUse(f"until {until.isoformat()}: that is over already")
     purpose = Purpose(
         plan=prepared.plan.id,
@@ -239,7 +237,7 @@ def carry_out(
             plans(site).keep(prepared.plan.id, prepared.data)
             if not prepared.before:
                 verdicts.begin(site, prepared.plan)
-            applied = carrier.carry_out(prepared.plan.id, prepared.steps, purpose)
+            applied = applying.carry_out(carrier, prepared.plan.id, prepared.steps, purpose)
     except JournalError as error:
         raise ActionError(f"nothing was sent, because the journal failed: {error}") from error
     except OSError as error:
@@ -290,7 +288,7 @@ def carrier_of(
         actors=site.schedulers,
         journal=site.journal,
         look=lambda source: site.scheduler(source).snapshot(),
-        clock=utc_now,
+        clock=site.clock,
         monotonic=time.monotonic,
         pause=pause,
         progress=progress,
@@ -319,130 +317,3 @@ def turn_of(site: Site, what: str) -> Iterator[None]:
             words = f"{path} cannot be locked: {error.strerror or error}"
             raise ActionError(f"nothing was sent: {words}") from error
         yield
-
-
-def intact(site: Site) -> None:
-    """Refuse to go on where the journal is not as it was written.
-
-    Raises:
-        ActionError: it is not, and how.
-    """
-    if tampered := _tampered(site):
-        raise ActionError(f"nothing was sent: {tampered[0]}")
-
-
-def _approval(site: Site, plan: Plan, needed: int, why: str | None) -> dict[str, Any]:
-    """Who agreed, and who has still to."""
-    if not needed:
-        return {}
-    names = permitted.approved(site, plan)
-    if len(names) >= needed:
-        return {"approved_by": names}
-    count = f"{needed} other{'s' if needed != 1 else ''} must agree"
-    so_far = f"so far {', '.join(names)}" if names else "nobody has so far"
-    words = f"{count} ({why or 'the policy'}): {so_far}; they run `foundry approve PLAN`"
-    return {"approved_by": names, "needs_approval": words}
-
-
-def _tampered(site: Site) -> list[str]:
-    """Why the journal cannot be built upon: a line that a crash cut short is no reason."""
-    try:
-        problems = [one for one in site.journal.verify() if one.kind != "torn"]
-    except JournalError as error:
-        return [str(error)]
-    if not problems:
-        return []
-    more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-    return [
-        f"the journal is not as it was written ({problems[0]}{more}), so what was done before is "
-        "not known; `foundry journal --verify` tells more. Move it aside to begin a new one"
-    ]
-
-
-def _other(site: Site, plan: Plan) -> list[str]:
-    """Why the id of a plan is another plan's already."""
-    try:
-        kept = plans(site).load(plan.id)
-        if kept is None or planfile.digest(planfile.read(kept)) == planfile.digest(plan):
-            return []
-    except OSError as error:
-        return [f"the plan that was applied as {plan.id} cannot be read: {error.strerror or error}"]
-    except planfile.PlanError as error:
-        return [f"what was kept as plan {plan.id} is no plan: {error}"]
-    return [
-        f"another plan was applied as {plan.id}, and this file asks for something else: give it "
-        "an `id` of its own"
-    ]
-
-
-def _missing(
-    plan: Plan, moves: Sequence[Move], known: Mapping[tuple[str, int], Record]
-) -> Iterator[str]:
-    """Moves that were chosen without one that they build upon."""
-    chosen_ids = {move.id for move in moves}
-    about = {move.id: {move.target.id, *move.displaces} for move in plan.moves}
-    for place, move in enumerate(plan.moves):
-        if move.id not in chosen_ids:
-            continue
-        needs = about[move.id] | ({move.awaits} if move.awaits is not None else set())
-        for other in plan.moves[:place]:
-            if other.id in chosen_ids or not other.steps or needs.isdisjoint(about[other.id]):
-                continue
-            if not _whole(other, known):
-                shared = ", ".join(sorted(needs & about[other.id]))
-                yield f"{move.id} builds upon {other.id} ({shared}): choose that one too"
-
-
-def _whole(move: Move, known: Mapping[tuple[str, int], Record]) -> bool:
-    """Whether every step of a move was carried out."""
-    records = [known.get((move.id, index)) for index in range(len(move.steps))]
-    return all(r is not None and r.change.status in DONE for r in records)
-
-
-def _differs(steps: Sequence[Step]) -> Iterator[str]:
-    """Moves whose file holds a command that is not the one that would be sent."""
-    by_move: dict[str, list[Step]] = {}
-    for step in steps:
-        by_move.setdefault(step.move.id, []).append(step)
-    for move_id, mine in by_move.items():
-        command = mine[0].move.command
-        sent = [one for step in mine for one in step.commands if one]
-        if command is None or not sent or command in sent:
-            continue
-        yield (
-            f"{move_id}: the file says {safe(' '.join(command))!r}, what would be sent is "
-            f"{safe(' '.join(sent[0]))!r}"
-        )
-
-
-def _broken(
-    snapshot: Snapshot, steps: Sequence[Step], known: Mapping[tuple[str, int], Record]
-) -> tuple[str, ...]:
-    """What has changed since the plan was made, but by the plan itself."""
-    earlier = acts_in(known, *DONE, *UNSETTLED)
-    found: list[str] = []
-    for move in dict.fromkeys(step.move.id for step in steps):
-        mine = [step for step in steps if step.move.id == move]
-        if not all(step.done is not None for step in mine):
-            found += (f"{move}: {words}" for words in held(snapshot, mine[0].move, earlier))
-        earlier += [step.act for step in mine]
-    return tuple(found)
-
-
-def held(snapshot: Snapshot, move: Move, acts: Iterable[Act] = ()) -> tuple[str, ...]:
-    """What of a move's precondition no longer holds; `acts` are those that the plan sends before.
-
-    A broken one is told in a sentence of what was and what is.
-    """
-    mine = [act for act in acts if move.target.id in targets(act)]
-    if any(isinstance(act, Resubmit) for act in mine):
-        return ()
-    changed = frozenset[str]().union(*(changed_by(act) for act in mine))
-    return broken(snapshot, move, changed=changed)
-
-
-def _touched(steps: Sequence[Step], snapshot: Snapshot) -> int:
-    """How many targets are touched, each task of an array for itself."""
-    tasks = {run.id: run.count for run in snapshot.runs}
-    names = dict.fromkeys(one for step in steps for one in targets(step.act))
-    return sum(tasks.get(name, 1) for name in names)

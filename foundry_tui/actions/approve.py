@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundry_tui.actions import permitted
-from foundry_tui.actions.errors import ActionError, NothingMatched, WrongUse
+from foundry_tui.actions.apply import read_plan
+from foundry_tui.actions.errors import ActionError, NothingMatched
 from foundry_tui.actions.site import Site, utc_now
 from foundry_tui.changes import approval, planfile
 from foundry_tui.changes.people import Person
@@ -37,14 +38,7 @@ def read(site: Site, path: Path) -> Asked:
         NothingMatched: the plan has nothing that is carried out.
         ActionError: this user may not approve, or the policy cannot be relied on.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(planfile.MOST_BYTES + 1)
-        plan = planfile.read(data)
-    except OSError as error:
-        raise WrongUse(f"approve: {path}: {error.strerror}") from error
-    except planfile.PlanError as error:
-        raise WrongUse(f"approve: {path}: {error}") from error
+    plan, _ = read_plan(path)
     if not any(move.steps for move in plan.moves):
         raise NothingMatched(f"approve: plan {plan.id} has no move that is carried out")
     rules, who = permitted.policy_of(site), Person.current()

@@ -8,9 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from foundry_tui.actions.checked import sharing_lines
+from foundry_tui.actions.errors import ActionError
+from foundry_tui.actions.permitted import policy_file, policy_of
+from foundry_tui.actions.reverting import overdue
 from foundry_tui.actions.site import Site
 from foundry_tui.actions.sources import Scheduler
 from foundry_tui.actions.tracker import NONE_SET
+from foundry_tui.changes.people import Person
+from foundry_tui.changes.policy import roles_of
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.ports import Probe
 
@@ -32,7 +37,34 @@ def doctor(site: Site) -> tuple[Found, ...]:
         found += _unconfigured(site, os.environ)
         found.append(_tracking(site))
         found += sharing_lines(site)
+        found += _overdue(site)
+        found += _policy(site)
     return tuple(found)
+
+
+def _overdue(site: Site) -> list[Found]:
+    """Changes that were made for a time, and stand although it is over."""
+    mend = "foundry collect --reverts"
+    late = tuple(
+        Probe(what="revert", state="broken", found=safe(words, max_cells=400), mend=mend)
+        for words in overdue(site)
+    )
+    return [("journal", "journal", late)] if late else []
+
+
+def _policy(site: Site) -> list[Found]:
+    """The site's policy, where there is one: whether it holds, and what it says of this user."""
+    path = policy_file(site)
+    if path is None:
+        return []
+    try:
+        rules = policy_of(site)
+    except ActionError as error:
+        probe = Probe(what="policy", state="broken", found=safe(str(error), max_cells=400))
+        return [("policy", "policy", (probe,))]
+    roles = ", ".join(role.name for role in roles_of(rules, Person.current())) or "none"
+    words = f"{path}; your roles: {roles}" if rules.roles else f"{path}; it has no roles"
+    return [("policy", "policy", (Probe(what="policy", state="found", found=safe(words)),))]
 
 
 def _probed(scheduler: Scheduler) -> Found:

@@ -211,6 +211,8 @@ def policy_file(site: Site) -> Path | None:
 
 def policy_words(site: Site) -> str:
     """Which policy holds here, in one sentence."""
+    if (words := shut(site)) is not None:
+        return f"{words[0].upper()}{words[1:]}."
     path = policy_file(site)
     if path is None:
         return "No policy file: what the schedulers allow, within the built-in limits per plan."

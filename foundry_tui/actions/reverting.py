@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from foundry_tui.actions.act import may_change
-from foundry_tui.actions.apply import carrier_of, intact, turn_of
+from foundry_tui.actions.apply import carrier_of, turn_of
 from foundry_tui.actions.errors import ActionError
+from foundry_tui.actions.obstacles import intact
 from foundry_tui.actions.site import Site, utc_now
-from foundry_tui.changes import revert, undo
-from foundry_tui.changes.apply import Surprise
+from foundry_tui.changes import revert, taking
+from foundry_tui.changes.carrier import Surprise
 from foundry_tui.changes.revert import Timed
 from foundry_tui.changes.steps import taken_back
 from foundry_tui.changes.turn import Busy, turn
 from foundry_tui.collector.reverting import AGAIN_S, Reverter
 from foundry_tui.estate.snapshot import Snapshot
-from foundry_tui.store.journal import Record
+from foundry_tui.store.journal import JournalError, Record
 
 LOCK = "reverts.lock"
 LOG = "reverts.log"
@@ -55,18 +58,22 @@ def reverter(site: Site, tell: Callable[[str], None]) -> Reverter:
         records=journal.changes,
         stamp=lambda: _stamp(journal.path),
         take_back=lambda one: take_back(site, one),
-        watch=revert.Watch(utc_now),
+        watch=revert.Watch(site.clock),
         tell=tell,
     )
 
 
-def overdue(site: Site) -> tuple[Timed, ...]:
-    """What should have been taken back by itself and was not.
-
-    Raises:
-        JournalError, ActionError: the journal cannot be read.
-    """
-    return revert.overdue(site.journal.changes(), utc_now())
+def overdue(site: Site) -> tuple[str, ...]:
+    """What should have been taken back by itself and was not, in sentences. Never raises."""
+    try:
+        late = revert.overdue(site.journal.changes(), site.clock())
+    except (ActionError, JournalError):  # whoever reads the journal tells of that
+        return ()
+    return tuple(
+        f"{one.id} was to be taken back at {one.until:%Y-%m-%d %H:%M:%S} UTC and still stands: "
+        f"`foundry collect --reverts` does it now"
+        for one in late
+    )
 
 
 def take_back(site: Site, one: Timed) -> str:
@@ -89,18 +96,18 @@ def take_back(site: Site, one: Timed) -> str:
             return f"{one.id} was taken back already"
         try:
             seen = _seen(site, due)
-            taking = undo.take_back(carrier, records, due, seen, name=one.id)
+            found = taking.take_back(carrier, records, due, seen, name=one.id)
         except Surprise as error:
             raise ActionError(str(error)) from error
-        applied = undo.carry_back(carrier, taking, revert.WHY)
+        applied = taking.carry_back(carrier, found, revert.WHY)
         if applied.stopped is not None:
             raise ActionError(applied.stopped)
         back = taken_back(site.journal.changes())
         for record in due:
             if record.change.id not in back:
-                words = "; ".join((*taking.left, *taking.irreversible)) or "nothing was left"
-                revert.close(site.journal, utc_now, record, words)
-    left = f"; left as it is: {'; '.join(taking.left)}" if taking.left else ""
+                words = "; ".join((*found.left, *found.irreversible)) or "nothing was left"
+                revert.close(site.journal, site.clock, record, words)
+    left = f"; left as it is: {'; '.join(found.left)}" if found.left else ""
     return f"{one.id}: time is over, {len(applied.changes)} changes taken back{left}"
 
 
@@ -137,15 +144,16 @@ def watched(site: Site, until: datetime) -> str:
     try:
         with (site.state / LOG).open("ab") as log:
             os.fchmod(log.fileno(), 0o600)
-            child = subprocess.Popen(
-                [*argv, "collect", "--reverts"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                umask=0o077,
-                start_new_session=True,
-            )
+            with _deaf():
+                child = subprocess.Popen(
+                    [*argv, "collect", "--reverts"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd="/",
+                    umask=0o077,
+                    start_new_session=True,
+                )
     except OSError as error:
         words = f"nobody waits for that ({error.strerror or error}): {later}"
         return f"lasts until {when}; {words}"
@@ -178,6 +186,19 @@ def keep(site: Site, log: Callable[[str], None], over: threading.Event) -> int:
     except OSError as error:
         raise ActionError(f"{error.filename}: {error.strerror or error}") from error
     return 0
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """What is started within ignores SIGHUP from its first moment: what is ignored is inherited."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _stamp(path: Path) -> object:

@@ -58,7 +58,8 @@ class Site:
     `playing` says that whoever acts sees that the estate is simulated, as on the screens: a script
     must not believe that its submit has reached a scheduler.
 
-    `clock` is the time of the estate: that of the simulation in the demo. `untracked` tells why
+    `clock` is the time of the estate: that of the simulation in the demo, where changes are dated by
+    it too, since what they promise is measured by it. `untracked` tells why
     there was no tracking server when `tracker` was last asked for.
     """
 
@@ -158,7 +159,7 @@ class Site:
 
         told = self.mode == "live" and self.config.changes.syslog
         log = Syslog(self.config.changes.facility) if told else None
-        return Journal(self.state, utc_now, log=log)
+        return Journal(self.state, self.clock, log=log)
 
     @cached_property
     def state(self) -> Path:

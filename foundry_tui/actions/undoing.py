@@ -9,11 +9,12 @@ from datetime import timedelta
 
 from foundry_tui.actions import permitted
 from foundry_tui.actions.act import may_change
-from foundry_tui.actions.apply import carrier_of, intact, turn_of
+from foundry_tui.actions.apply import carrier_of, turn_of
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing, WrongUse
+from foundry_tui.actions.obstacles import intact
 from foundry_tui.actions.site import Site
-from foundry_tui.changes import carry, undo
-from foundry_tui.changes.apply import Applied, Surprise
+from foundry_tui.changes import carry, taking, undo
+from foundry_tui.changes.carrier import Applied, Surprise
 from foundry_tui.changes.steps import taken_back
 from foundry_tui.changes.undo import Back, Taking
 from foundry_tui.estate.actrecords import targets
@@ -82,7 +83,7 @@ def prepare(site: Site, wanted: str, snapshot: Snapshot, *, requeue: bool = Fals
                 raise SourceMissing(f"nothing was sent: {source} is {one.state}: {one.reason}")
     carrier = carrier_of(site)
     try:
-        taking = undo.take_back(carrier, records, chosen, snapshot, name=wanted, requeue=requeue)
+        found = taking.take_back(carrier, records, chosen, snapshot, name=wanted, requeue=requeue)
     except Surprise as error:
         kind = SourceMissing if error.silent else ActionError
         raise kind(f"nothing was sent: {error}") from error
@@ -90,17 +91,17 @@ def prepare(site: Site, wanted: str, snapshot: Snapshot, *, requeue: bool = Fals
         raise ActionError(f"{wanted}: the journal's record of it is not understood: {error}") from (
             error
         )
-    if not taking.backs:
-        told = "; ".join((*taking.left, *taking.irreversible)) or "it was taken back already"
-        raise ActionError(f"{wanted} is not taken back: {told}")
-    for back in taking.backs:
+    if not found.backs:
+        told = "; ".join((*found.left, *found.irreversible)) or "it was taken back already"
+        raise ActionError(told if not found.left else f"{wanted} is not taken back: {told}")
+    for back in found.backs:
         if (words := permitted.refusal(site, back.act, snapshot)) is not None:
             raise ActionError(f"{wanted} is not taken back: {words}")
     tasks = {run.id: run for run in snapshot.runs}
-    names = tuple(dict.fromkeys(one for back in taking.backs for one in targets(back.act)))
-    losses = [back.loss_gpu_s for back in taking.backs if back.loss_gpu_s]
+    names = tuple(dict.fromkeys(one for back in found.backs for one in targets(back.act)))
+    losses = [back.loss_gpu_s for back in found.backs if back.loss_gpu_s]
     return Prepared(
-        taking=taking,
+        taking=found,
         count=sum(tasks[name].count if name in tasks else 1 for name in names),
         one_own=len(names) == 1
         and names[0] in tasks
@@ -135,7 +136,7 @@ def carry_out(
                 if one.record is not None and one.record.change.id in back:
                     by = back[one.record.change.id]
                     raise ActionError(f"{one.record.change.id} was already taken back by {by}")
-            applied = undo.carry_back(carrier, prepared.taking, why)
+            applied = taking.carry_back(carrier, prepared.taking, why)
     except JournalError as error:
         raise ActionError(f"nothing was sent, because the journal failed: {error}") from error
     site.hurry()

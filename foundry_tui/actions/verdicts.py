@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from foundry_tui.actions.errors import ActionError, NothingMatched
-from foundry_tui.actions.site import Site, utc_now
+from foundry_tui.actions.site import Site
 from foundry_tui.estate.plan import Plan
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.verdict import RuleRecord, Verdict
@@ -28,20 +28,20 @@ def begin(site: Site, plan: Plan) -> None:
     The reading that is there anyway is used. Without such a note, what the plan promised of waits
     cannot be compared with anything.
     """
-    if site.mode != "live":
+    if site.mode == "saved":
         return
     from foundry_tui.collector.looking import waiters
 
     try:
-        who = waiters(site.snapshot(measured=False), plan)
-        kept(site).opened(plan.id, utc_now(), who)
+        who = waiters(site.sharing.collect(measured=False), plan)
+        kept(site).opened(plan.id, site.clock(), who)
     except (ActionError, VerdictError) as error:
         site.tell(f"the verdict on plan {plan.id} will tell nothing of waits: {error}")
 
 
 def follow(site: Site, snapshot: Snapshot) -> None:
     """Let the open plans be looked at with this reading, in the background; never raises."""
-    if site.mode != "live":
+    if site.mode == "saved":
         return
     with suppress(ActionError):  # without a state folder nothing was applied
         _judge(site).offer(snapshot)
@@ -83,7 +83,7 @@ def all_verdicts(site: Site, snapshot: Snapshot | None = None) -> tuple[Verdict,
     store = kept(site)
     try:
         known = {v.plan: v for v in store.all()}
-        if snapshot is not None and site.mode == "live":
+        if snapshot is not None and site.mode != "saved":
             judge = _judge(site)
             with store.writer() as mine:
                 for found in judge.applications():
@@ -119,7 +119,7 @@ def kept(site: Site) -> Verdicts:
 
 def _judge(site: Site) -> Judge:
     if site.judge is None:
-        from foundry_tui.actions.apply import plans
+        from foundry_tui.actions.obstacles import plans
         from foundry_tui.changes.planfile import read
         from foundry_tui.collector.judging import Judge
 

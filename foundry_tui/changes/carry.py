@@ -17,7 +17,6 @@ from typing import Any
 
 from foundry_tui.estate.actrecords import act_record
 from foundry_tui.estate.acts import (
-    INVERSES,
     Act,
     Change,
     ChangeNode,
@@ -259,23 +258,3 @@ def alive(host: str, pid: int) -> bool:
         return False
     # proc_pid_stat(5): the state stands behind the name; a zombie is dead.
     return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-def inverse(journal: Journal, record: Record) -> Act:
-    """The act that takes a change back, for those of its items that were done.
-
-    Raises:
-        ChangeError: it cannot be taken back, was taken back already, or changed nothing.
-        JournalError: the journal cannot be read.
-    """
-    change = record.change
-    made = INVERSES.get(change.act)
-    if made is None:
-        raise ChangeError(f"{change.id} is a {change.act}, which cannot be taken back")
-    for later in journal.changes():
-        if later.change.undoes == change.id and later.change.status in ("done", "part"):
-            raise ChangeError(f"{change.id} was already taken back by {later.change.id}")
-    done = tuple(r.target for r in change.receipts if r.status is ReceiptStatus.DONE)
-    if not done:
-        raise ChangeError(f"{change.id} changed nothing (it is {change.status}): nothing to undo")
-    return made(source=record.source, runs=done)

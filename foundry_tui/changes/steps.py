@@ -33,11 +33,11 @@ from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.ports import SchedulerActor, SchedulerError
 from foundry_tui.store.journal import OPEN, Record
 
-DONE = ("done", carry.FOUND)
-"""Statuses of a change that did all that it was to do."""
+DONE = ("done",)
+"""Status of a change that did all that it was to do."""
 
-UNSETTLED = (OPEN, "unknown")
-"""Statuses of a change of which nobody knows whether it arrived."""
+UNSETTLED = (OPEN, "unknown", carry.FOUND)
+"""Statuses of a change of which it is not known whether all of it arrived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +77,8 @@ class Step:
         """Whether nothing takes it back, as far as its scheduler can tell before its turn."""
         if isinstance(self.act, Requeue) or self.preview is None:
             return isinstance(self.act, Requeue)
-        untold = self.later and bool(self.preview.refused)
-        return self.preview.inverse is None and not untold
+        # What is refused is not sent, or its scheduler is asked again when its turn comes.
+        return self.preview.inverse is None and not self.preview.refused
 
     @property
     def name(self) -> str:

@@ -8,7 +8,8 @@ What counts as kept:
   applied, counted from then; at most `WORSE` or one scheduling interval above what was promised,
   whichever is more. A task that does not start within the horizon counts with it.
 - GPUs allocated: the mean until the horizon is at most `WORSE` below what was promised.
-- GPUs stranded: at the first look after the promised starts, at most `WORSE` or half a GPU above.
+- GPUs stranded: at the first look after the promised starts, at most `WORSE` or half a GPU above;
+  undecided where others have started by then, of which the prediction of that moment knows nothing.
 
 Nothing is decided from what was not seen: a run that its user cancelled or holds, a source that was
 silent, a look that came too late leave a promise open, and with the horizon undecided for ever.
@@ -271,13 +272,22 @@ class _Whole:
             if (look.at - after_at).total_seconds() > AFTER_S:
                 return Said(None, why="the first look afterwards came too late", final=True)
             if look.newer_gpus:
-                words = f"{look.newer_gpus:g} GPUs are held by runs that were submitted since"
+                words = f"{look.newer_gpus:g} GPUs are held by others that have come since"
+                return Said(None, why=words, final=True)
+            if others := self._others(looks[: number + 1]):
+                words = f"{others} runs that the plan does not move have started since"
                 return Said(None, why=words, final=True)
             if look.stranded_gpus is None:
                 return Said(None, why="a source did not answer then", final=True)
             kept = look.stranded_gpus <= promised + max(WORSE * promised, SLACK_GPUS)
             return Said(kept, look.stranded_gpus, final=True)
         return Said(None, why="not all promised starts have been seen")
+
+    def _others(self, looks: Sequence[Look]) -> int:
+        """How many runs have started that are none of the plan's: it strands what they took."""
+        mine = {family for one in self.applied for family in one.families}
+        runs = (run for look in looks for run in look.runs if run.family not in mine)
+        return len({r.id for r in runs if r.started_at is not None and r.started_at >= self.at})
 
     def _after(self, looks: Sequence[Look]) -> datetime | None:
         """When the last promised start had been, or was due; None while one of them may come."""

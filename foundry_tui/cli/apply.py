@@ -13,13 +13,18 @@ import click
 from foundry_tui.actions import apply as applying
 from foundry_tui.actions import reverting, undoing
 from foundry_tui.actions.errors import PARTLY, ActionError, SourceMissing, WrongUse
-from foundry_tui.actions.site import utc_now
 from foundry_tui.cli import output
 from foundry_tui.cli.act import asks
 from foundry_tui.cli.context import Context, command
 from foundry_tui.cli.look import age_code, style, told
 from foundry_tui.presenters import applied as texts
 from foundry_tui.presenters import records
+from foundry_tui.presenters.records.applied import (
+    applied_record,
+    diff_record,
+    prepared_record,
+    taking_record,
+)
 
 
 @command("apply")
@@ -51,7 +56,7 @@ def apply(
     now = snapshot.generated_at
     if dry_run:
         if context.as_json:
-            record = texts.prepared_record(prepared)
+            record = prepared_record(prepared)
             output.emit(records.envelope("dry_run", record, sources=snapshot.sources, now=now))
         else:
             output.emit(texts.prepared_text(prepared, seen, now=now, style=style(context)))
@@ -67,7 +72,7 @@ def apply(
             yes=yes,
             typed=typed,
         )
-    until = None if after is None else utc_now() + after
+    until = None if after is None else site.clock() + after
     with _interrupt() as over:
         result = applying.carry_out(
             site,
@@ -92,7 +97,7 @@ def diff_plan(context: Context, path: Path) -> int:
     moves, whole = applying.compared(plan, snapshot)
     now = snapshot.generated_at
     if context.as_json:
-        record = texts.diff_record(plan, moves, whole)
+        record = diff_record(plan, moves, whole)
         output.emit(records.envelope("diff_plan", record, sources=snapshot.sources, now=now))
     else:
         output.emit(texts.diff_text(plan, moves, whole, now=now, style=style(context)))
@@ -126,7 +131,7 @@ def undo(
     text = texts.taking_text(prepared.taking, count=prepared.count, style=style(context))
     if dry_run:
         if context.as_json:
-            record = texts.taking_record(prepared.taking, prepared.count)
+            record = taking_record(prepared.taking, prepared.count)
             now = snapshot.generated_at
             output.emit(records.envelope("undo", record, sources=snapshot.sources, now=now))
         else:
@@ -156,7 +161,7 @@ def undo(
 def _report(context: Context, result: applying.Applied) -> int:
     """Print what came of it; the exit code."""
     if context.as_json:
-        record = texts.applied_record(result)
+        record = applied_record(result)
         if len(result.changes) == 1:
             record = {**records.change_record(result.changes[0]), **record}
         now = context.site.clock()

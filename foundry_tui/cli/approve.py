@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 
+from foundry_tui.actions import apply as applying
 from foundry_tui.actions import approve as approving
 from foundry_tui.actions import permitted
+from foundry_tui.actions.errors import SourceMissing
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command
 from foundry_tui.cli.look import style, told
 from foundry_tui.presenters import records
+from foundry_tui.presenters.applied import diff_text
 from foundry_tui.presenters.approve import approve_text
 from foundry_tui.presenters.rights import rights_record, rights_text
 
@@ -36,6 +39,14 @@ def rights(context: Context) -> int:
 def approve(context: Context, plan_file: Path, yes: bool) -> int:
     asked = approving.read(context.site, plan_file)
     now = context.site.clock()
+    try:
+        snapshot = context.site.whole(measured=False)
+    except SourceMissing as error:
+        output.narrate(f"how the plan stands to the estate now is not known: {error}")
+    else:
+        told(snapshot)
+        moves, whole = applying.compared(asked.plan, snapshot)
+        output.block(diff_text(asked.plan, moves, whole, now=now, style=style(context)))
     output.block(
         approve_text(
             asked.plan, asked.digest, asked.given, asked.needed, now=now, style=style(context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from foundry_tui.actions import act
+from foundry_tui.actions import act, reverting
 from foundry_tui.actions.errors import NothingMatched
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command
@@ -22,6 +22,8 @@ def journal(context: Context, verify: bool, plan: str | None, count: int) -> int
         return _verify(context)
     for record, receipt in act.settle(context.site):
         output.narrate(f"{record.change.id} was broken off: {receipt.message}")
+    for words in reverting.overdue(context.site):
+        output.narrate(words)
     changes = context.site.journal.changes()
     if plan is not None:
         changes = tuple(record for record in changes if record.purpose.plan == plan)

@@ -16,6 +16,7 @@ from foundry_tui.actions.table import BY_ID
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command, global_options
 from foundry_tui.cli.look import style, told, write_atomically
+from foundry_tui.cli.migrating import board, estimate, plan, quotas
 from foundry_tui.presenters import records
 
 TARGETS = ("runai", "kai")
@@ -74,8 +75,7 @@ def scripts(
 
     if not paths:
         raise WrongUse("migrate: name batch scripts; foundry migrate [OPTIONS] SCRIPT...")
-    configured = context.site.config.migration.tables if tables is None else None
-    known = translating.tables(tables, configured)
+    known = translating.tables(tables, context.config)
     made = translating.translations(paths, known, target)
     if folder is not None:
         _write(folder, translating.files_of(made), force=force)
@@ -136,5 +136,5 @@ def tables(context: Context, target: Path | None, force: bool) -> int:
     return 0
 
 
-migrate.add_command(scripts)
-migrate.add_command(tables)
+for _command in (scripts, tables, plan, quotas, estimate, board):
+    migrate.add_command(_command)

@@ -12,6 +12,7 @@ from foundry_tui.actions.advise import TIME_LIMIT_S, advice
 from foundry_tui.actions.errors import ActionError, WrongUse
 from foundry_tui.actions.rightsize import spec_change
 from foundry_tui.actions.tradeoffs import tradeoffs
+from foundry_tui.actions.verdicts import rule_records
 from foundry_tui.cli import output
 from foundry_tui.cli.context import Context, command
 from foundry_tui.cli.look import age_code, style, told, write_atomically
@@ -73,6 +74,7 @@ def advise(
         objective=objective,
         time_limit_s=time_limit,
         room=not no_moves,
+        trust=rule_records(context.site),
     )
     points = tradeoffs(plan)
     record = {**records.plan_record(plan), "tradeoffs": [*map(records.tradeoff_record, points)]}

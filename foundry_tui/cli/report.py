@@ -89,7 +89,7 @@ def report(
         command=("foundry", *sys.argv[1:]),
     )
     keep = None if context.as_json or chart else 0
-    with _progress() as told, _uncollected():
+    with progress_bar() as told, _uncollected():
         made = reports.make(context.site, asked, folder=folder, most=keep, told=told)
     if made.path is not None:
         output.narrate(f"wrote {made.path} ({made.row_count} rows) and its .meta.json")
@@ -138,7 +138,7 @@ def _uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Progress], None] | None]:
+def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
     """A bar on standard error for a person who waits; nothing for a script.
 
     It is gone when the report is made, and when it fails or is interrupted.

@@ -41,8 +41,7 @@ def look_at(
         r
         for r in snapshot.runs
         if r.state in HOLDING
-        and r.submitted_at is not None
-        and r.submitted_at > plan.generated_at
+        and any(at is not None and at > plan.generated_at for at in (r.submitted_at, r.started_at))
         and family(r) not in families
     ]
     return Look(

@@ -143,7 +143,7 @@ class Approval:
     folder: Path = field(
         default=FOLDER,
         metadata=about(
-            "Folder of the approvals: of root, mode 3770 (sticky) and of the approvers' group.",
+            "Folder of the approvals: of root, mode 3775 (sticky) and of the approvers' group.",
             example=str(FOLDER),
         ),
     )

@@ -74,7 +74,7 @@ class Look:
     the ids that were told of before and are not any more. What neither names is as it was, but for
     the runs of the `silent` sources, which did not answer. Measures are in GPUs, None where a
     source did not tell; `stranded_gpus` is None too where nobody reckoned it. `newer_gpus` are held
-    by runs that were submitted after the plan was made, which no plan knows of.
+    by runs that came or started after the plan was made, and that it does not reckon with.
     """
 
     at: datetime

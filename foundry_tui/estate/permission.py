@@ -9,19 +9,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from foundry_tui.estate.acts import Act, ChangeNode, ChangeQueue, MoveNode, Submit, kind
+from foundry_tui.estate.acts import (
+    Act,
+    ChangeNode,
+    ChangeQueue,
+    ChangeRun,
+    MoveNode,
+    Resume,
+    RunAct,
+    Submit,
+    Suspend,
+    kind,
+)
 from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.snapshot import Snapshot
 
 _NODES = {
     "slurm": "needs a Slurm administrator, SlurmUser or root: nobody else changes nodes",
-    "kai": "needs update on nodes in the cluster",
-    "runai": "needs a Run:ai role that changes nodes, such as System administrator",
+    "kai": "needs patch on nodes in the cluster",
+    "runai": "nobody changes nodes by Run:ai's control plane: it needs patch on nodes in its "
+    "cluster, as a source of kind kubernetes",
 }
 _QUEUES = {
     "slurm": "needs a Slurm administrator, SlurmUser or root: nobody else changes partitions",
-    "kai": "needs update on queues.scheduling.run.ai in the cluster",
+    "kai": "needs patch on queues.scheduling.run.ai in the cluster",
     "runai": "needs a Run:ai role that changes quotas, such as Department administrator",
 }
 _OVER_RUNS = {
@@ -30,6 +42,8 @@ _OVER_RUNS = {
     "runai": "an administrator of its project",
 }
 _ADMIN = "an administrator"
+_VERBS = {"change_run": "change"}
+"""Kinds of acts that are no verbs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +83,8 @@ def forbidden(act: Act, rights: Rights, source_kind: str, runs: Mapping[str, Run
         return lacks(rights, source_kind)["queues"]
     if rights.admin or not told(rights):
         return None
+    if source_kind == "slurm" and (words := _privileged(act, runs)) is not None:
+        return words
     foreign = [
         run
         for run in (runs.get(target) for target in act.runs)
@@ -84,7 +100,7 @@ def told(rights: Rights) -> bool:
 
     Without associations and with a reason nobody answered, and nothing follows from the rest.
     """
-    return rights.associations is not None or rights.reason is None
+    return rights.admin or rights.associations is not None or rights.reason is None
 
 
 def over_runs(source_kind: str, account: str | None) -> str:
@@ -93,6 +109,20 @@ def over_runs(source_kind: str, account: str | None) -> str:
     if source_kind == "slurm" and account:
         return f"a coordinator of {account} or {wide}"
     return wide
+
+
+def _privileged(act: RunAct, runs: Mapping[str, Run]) -> str | None:
+    """What Slurm lets its operators alone do, whosever the run is (22.05)."""
+    if isinstance(act, Suspend | Resume):
+        return f"needs a Slurm operator: an owner may not {kind(act)} a run"
+    fields = dict(act.fields) if isinstance(act, ChangeRun) else {}
+    wanted = fields.get("priority", "")
+    now = [run.priority for run in (runs.get(name) for name in act.runs) if run is not None]
+    if wanted.isdecimal() and any(p is not None and int(wanted) > p for p in now):
+        return "needs a Slurm operator: an owner may lower a priority, and never raise it"
+    if fields.get("nice", "").startswith("-"):
+        return "needs a Slurm operator: an owner may not set a nice value below 0"
+    return None
 
 
 def _within(run: Run, rights: Rights, source_kind: str) -> bool:
@@ -110,7 +140,7 @@ def _foreign(foreign: list[Run], verb: str, source_kind: str) -> str:
     words = f"{first.id} belongs to {first.user}: only {first.user}"
     others = over_runs(source_kind, first.account)
     glue = ", " if " or " in others else " or "
-    words += f"{glue}{others} may {verb.replace('_', ' ')} it"
+    words += f"{glue}{others} may {_VERBS.get(verb, verb)} it"
     if len(foreign) > 1:
         more = len(foreign) - 1
         words += f"; {more} more {'run is' if more == 1 else 'runs are'} not yours either"

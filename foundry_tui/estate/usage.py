@@ -114,11 +114,13 @@ class Account:
     """Who is charged: a Slurm account, a Run:ai project; `parent` is the one above it.
 
     `quota_gpu_milli` are the thousandths of GPUs that it is entitled to at a time, None without.
+    `shares` are Slurm's fair-share points among its sisters, None where nobody gave any.
     """
 
     name: str
     parent: str | None = None
     quota_gpu_milli: int | None = None
+    shares: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,8 @@ from foundry_tui.jobs.spec import JobSpec
 from foundry_tui.jobs.target import FieldError, Notes, Target
 from foundry_tui.jobs.variables import variables
 
-_SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|PRIVATE", re.IGNORECASE)
+SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|PRIVATE", re.IGNORECASE)
+"""Names of variables whose values are secrets, most likely."""
 
 KINDS = ("slurm", "runai", "kai")
 """Kinds of schedulers that a spec can be rendered for."""
@@ -122,5 +123,5 @@ def _told(spec: JobSpec, target: Target, notes: Notes) -> None:
         nodes, gpus = (_span(n * least, n * most) for n in (1, spec.gpus))
         notes.add(f"{nodes} nodes with {spec.gpus} GPUs each: {gpus} GPUs in all")
     for name, _ in spec.environment:
-        if _SECRET.search(name):
+        if SECRET.search(name):
             notes.add(f"environment.{name} stands readable in the request: no place for a secret")

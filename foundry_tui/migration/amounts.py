@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from foundry_tui.schedulers.slurm.directives import DirectiveError, request_of
+from foundry_tui.schedulers.slurm.directives import DirectiveError
+from foundry_tui.schedulers.slurm.requested import request_of
 
 GPU_OPTIONS = (
     "gpus",

@@ -13,6 +13,7 @@ from foundry_tui.jobs.spec import JobSpec
 from foundry_tui.jobs.writing import text as spec_text
 from foundry_tui.migration.amounts import amounts
 from foundry_tui.migration.body.edits import Body
+from foundry_tui.migration.body.hidden import hidden
 from foundry_tui.migration.body.idioms import idioms
 from foundry_tui.migration.body.launching import launch
 from foundry_tui.migration.body.lexer import LexError, lex
@@ -99,6 +100,7 @@ def _program(draft: Draft, script: Script) -> str:
         draft.tell(line, "program", "", "kept", why, Class.MANUAL, blocks=True)
         return head + script.body
     launch(body)
+    hidden(body)
     idioms(body)
     paths(body)
     lines = shims(body)

@@ -15,7 +15,13 @@ from foundry_tui.optimiser import words
 from foundry_tui.optimiser.arrays import Board
 from foundry_tui.optimiser.demand import Demand
 from foundry_tui.optimiser.limits import Headroom, Key
-from foundry_tui.optimiser.placing import Candidate, Start, alternatives, where
+from foundry_tui.optimiser.placing import (
+    Candidate,
+    Start,
+    alternatives,
+    keeps_whole_nodes,
+    where,
+)
 from foundry_tui.optimiser.problem import Kind, Level, Option, Place, Problem, Task, Typical
 from foundry_tui.optimiser.timeline import Timeline
 from foundry_tui.optimiser.weights import Weights
@@ -184,6 +190,7 @@ class _Room:
             _set(self._always, row, levels)
             if len(levels) > 1:
                 self._second_s[row] = levels[1].from_s
+        self._kept_s = timeline.kept_from_s - timeline.now_s
         self._known: dict[object, tuple[int, ...]] = {}
 
     def ways(self, candidate: Candidate, *, others: bool) -> Iterator[tuple[_Way, tuple[int, ...]]]:
@@ -208,6 +215,10 @@ class _Room:
             fit = self._now.feasible(demand.request) & self._board.allowed(there)
             if demand.profile is not None:
                 fit &= self._board.instances[demand.profile] >= demand.instances
+            if keeps_whole_nodes(demand.run):
+                fit &= self._kept_s >= (np.inf if limit_s is None else limit_s)
+                known = self._known[key] = tuple(np.flatnonzero(fit).tolist())
+                return known
             sure = self._always.feasible(demand.request)
             if limit_s is not None:
                 sure |= self._second_s >= limit_s

@@ -2,7 +2,9 @@
 
 A run is moved by starting it again, so its work since its start is lost, or since its last
 checkpoint, of which no scheduler knows. So a run is only moved where the scheduler itself was told
-that it may be started again: on Slurm by `Requeue`, on KAI and Run:ai by being preemptible.
+that it may be started again, on Slurm by `Requeue`, or where whoever may change it can stop it and
+start it again: on KAI and Run:ai by suspending it. What is not preemptible is left alone by those
+schedulers, so that only its owner's word moves it: such a move is called a high risk.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ SUSPENDABLE = frozenset(
 class Movable:
     """A run on one node (`row`), the devices that it holds there and what it asks for again.
 
-    `allowed` are the other rows on which it could be. `lost_h` are the GPU-hours since its start,
+    `allowed` are the rows on which it could be: others, and its own where it
+    has a share of a device. `lost_h` are the GPU-hours since its start,
     None where that is not known.
     """
 
@@ -93,11 +96,16 @@ def may_move(run: Run) -> bool:
         whole = run.request.milli_per_gpu == WHOLE_MILLI
         bound = any(words.get(key) for key in ("required_nodes", "reservation", "truncated"))
         return words.get("requeue") == "1" and whole and not bound
-    if words.get("preemptible") != "true" or words.get("suspend_supported") == "false":
+    if words.get("suspend_supported") == "false":
         return False
     if words.get("pods_wanted", "1") != "1":
         return False
     return run.scheduler != "kai" or words.get("kind") in SUSPENDABLE
+
+
+def guarded(run: Run) -> bool:
+    """Whether its scheduler was told that nobody may stop it for another run."""
+    return run.scheduler != "slurm" and (run.native or {}).get("preemptible") != "true"
 
 
 def lost_h(run: Run, now: datetime) -> float | None:
@@ -142,5 +150,6 @@ def _elsewhere(board: Board, run: Run, row: int) -> Mask | None:
     allowed = board.allowed(Where(run.queues[:1], features, share=share)).copy()
     if run.scheduler != "slurm" and board.nodes[row].queues:
         allowed &= board.in_pools(board.nodes[row].queues)
-    allowed[row] = False
+    # A share that leaves its device may be packed onto another one of the same node.
+    allowed[row] = (run.request.milli_per_gpu or WHOLE_MILLI) < WHOLE_MILLI
     return allowed

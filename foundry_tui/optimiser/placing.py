@@ -173,12 +173,15 @@ class Placing:
         if demand.profile is not None:
             allowed = allowed & (self._instances[demand.profile] >= demand.instances)
             return _choose(self._firm, demand, allowed)
-        if shape not in self._full:
+        if shape not in self._full and not keeps_whole_nodes(demand.run):
             parts = _choose(self._firm, demand, allowed)
             if parts is not None:
                 return parts
             self._full.add(shape)
         limit_s = demand.run.request.time_limit_s
+        if keeps_whole_nodes(demand.run):
+            ends_s = NEVER_S if limit_s is None else self._timeline.now_s + limit_s
+            return _choose(self._left, demand, allowed & (self._timeline.kept_from_s >= ends_s))
         if limit_s is None or limit_s >= self._kept_out.get(shape, NEVER_S):
             return None
         ends_s = self._timeline.now_s + limit_s
@@ -241,6 +244,16 @@ class Placing:
             room = self._empty.feasible(request) & self._board.allowed(there)
             known = self._too_large[shape] = int(room.sum()) < nodes
         return known
+
+
+def keeps_whole_nodes(run: Run) -> bool:
+    """Whether its scheduler keeps whole nodes for those that wait, however little they need there.
+
+    Slurm's backfill takes the nodes of every job that it plans out of the nodes that those behind
+    it may use meanwhile (`_add_reservation` in backfill.c): GPUs that stay free beside it do not
+    help.
+    """
+    return run.scheduler == "slurm"
 
 
 def where(demand: Demand, queues: tuple[str, ...]) -> Where:

@@ -160,7 +160,7 @@ class Ground:
     def _relocated(
         self, wanted: Wanted, rows: Sequence[int], moved: Sequence[Movable]
     ) -> Relocation | None:
-        """The request on these rows and every moved run on another; None where one has no place."""
+        """The request on these rows and every moved run elsewhere; None where one has no place."""
         after, request = self.left.copy(), wanted.request
         for one in moved:
             _leave(after, one)
@@ -193,7 +193,7 @@ def make(left: Cluster, found: Relocation, request: Request) -> None:
 
 
 def _may_be(one: Movable, wanted: Wanted) -> Mask:
-    """The rows on which the run may be, other than its own, and ends before what is kept there."""
+    """The rows on which the run may be instead, and ends before what is kept there."""
     limit_s = one.run.request.time_limit_s
     return one.allowed & (wanted.kept_from_s >= (np.inf if limit_s is None else limit_s))
 

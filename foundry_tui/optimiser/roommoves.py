@@ -15,7 +15,7 @@ from foundry_tui.estate.rights import Rights
 from foundry_tui.estate.run import Run
 from foundry_tui.optimiser import steps
 from foundry_tui.optimiser.arrays import Board
-from foundry_tui.optimiser.movable import Movable
+from foundry_tui.optimiser.movable import Movable, guarded
 from foundry_tui.optimiser.moves import free_on, seen
 from foundry_tui.optimiser.room import Passage
 from foundry_tui.optimiser.words import Part
@@ -35,6 +35,7 @@ def moves(
     names = ", ".join(one.native_id for one in others)
     slurm = run.scheduler == "slurm"
     unpin = "nodelist= for the run that started; " if slurm else ""
+    unknown = found.lost_h is None or passage.gain_h is None
     first = Move(
         id="",
         target=Target("run", run.id),
@@ -45,7 +46,7 @@ def moves(
         inverse=f"{unpin}the work of {names} since its start is not brought back",
         gain=passage.gain_h,
         cost=found.lost_h,
-        risk="high" if found.lost_h is None or passage.gain_h is None else "medium",
+        risk="high" if unknown or any(map(guarded, others)) else "medium",
         owner=_owners([run, *others] if _others_run(run, rights) else others, rights),
         why=passage.start.why,
         displaces=tuple(one.id for one in others),
@@ -99,6 +100,7 @@ def _again(board: Board, first: Run, one: Movable, part: Part, rights: Rights | 
         why=(
             f"it made room for {first.native_id} on {board.nodes[one.row].name} and is {stopped} "
             f"until that one runs; then it starts again on {node}{pinned}"
+            + ("; it is not preemptible: its owner decides" if guarded(run) else "")
         ),
         steps=steps.again(run, [node]),
         awaits=first.id,

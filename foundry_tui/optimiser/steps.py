@@ -12,6 +12,7 @@ from foundry_tui.estate.acts import Act, ChangeRun, Release, Requeue, Resume, Su
 from foundry_tui.estate.run import Run
 
 PACKS = "nothing is sent: the scheduler places it by itself, and this tells where it can"
+BOUND = "nothing is sent: it asks for just these nodes, and the scheduler starts it there"
 BY_TASK = (
     "nothing can be sent: a node list holds for every task of an array, and not all of its waiting "
     "tasks go there"
@@ -38,9 +39,11 @@ def start(
     if run.scheduler == "slurm":
         if not every:
             return (), BY_TASK
-        fields.append(("nodelist", ",".join(nodes)))
+        bound = (run.native or {}).get("required_nodes", "")
+        if set(bound.split(",")) != set(nodes):
+            fields.append(("nodelist", ",".join(nodes)))
     if not fields:
-        return (), PACKS
+        return (), BOUND if run.scheduler == "slurm" else PACKS
     return (ChangeRun(source=run.source, runs=(run.id,), fields=tuple(fields)),), None
 
 

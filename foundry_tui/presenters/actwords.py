@@ -6,23 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from foundry_tui.estate.actrecords import ActError, act_of, targets
-from foundry_tui.estate.acts import Act, ChangeNode, MoveNode, Requeue, kind
+from foundry_tui.estate.acts import Act, kind
 from foundry_tui.estate.text import SafeText, safe
 
-MOST_CELLS = 4000
+SHORT_CELLS = 400
 
 
-def act_words(act: Act) -> SafeText:
-    """One act: `change run lab/17: partition=short`. Every target is named."""
-    words = f"{kind(act).replace('_', ' ')} {', '.join(targets(act))}"
-    values = [f"{name}={value}" for name, value in getattr(act, "fields", ())]
-    if isinstance(act, ChangeNode):
-        values = [act.state, *([f'reason "{act.reason}"'] if act.reason else [])]
-    elif isinstance(act, MoveNode):
-        values = [f"to pool {act.pool}" if act.pool else "out of every pool"]
-    elif isinstance(act, Requeue) and act.hold:
-        values = ["comes back held"]
-    return safe(f"{words}: {', '.join(values)}" if values else words, max_cells=MOST_CELLS)
+def act_words(act: Act, *, max_cells: int | None = SHORT_CELLS) -> SafeText:
+    """An act in a few words: `change run lab/17 queue=long`; uncut without `max_cells`."""
+    words = [kind(act).replace("_", " "), *targets(act)]
+    words += [f"{name}={value}" for name, value in getattr(act, "fields", ())]
+    words += [
+        f"{name}={value}"
+        for name in ("state", "pool", "reason")
+        if (value := getattr(act, name, None)) is not None
+    ]
+    words += ["held"] if getattr(act, "hold", False) else []
+    text = " ".join(words)
+    return safe(text, max_cells=8 * len(text) if max_cells is None else max_cells)
 
 
 def record_words(record: Mapping[str, Any]) -> SafeText:

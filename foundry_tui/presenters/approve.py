@@ -27,7 +27,7 @@ def approve_text(
         facts += ["cannot be undone"] if move.irreversible else []
         lines += wrap(", ".join(facts), style.width, first=f"{move.id}  ", rest="    ")
         for step in move.steps:
-            lines += wrap(act_words(step), style.width, first="    ", rest="      ")
+            lines += wrap(act_words(step, max_cells=None), style.width, first="    ", rest="      ")
         if not move.steps:
             lines += wrap("nothing is sent for it", style.width, first="    ")
         if move.why:

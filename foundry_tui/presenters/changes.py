@@ -18,8 +18,9 @@ from foundry_tui.estate.acts import (
 )
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.presenters import units
+from foundry_tui.presenters.actwords import record_words
 from foundry_tui.presenters.page import Style, coloured, finish, wrap
-from foundry_tui.presenters.records.acts import Aim, JournalEntry
+from foundry_tui.presenters.records.acts import JournalEntry
 from foundry_tui.presenters.table import Column, draw
 
 MOST_ITEMS = 10
@@ -186,14 +187,23 @@ def journal_cells(entry: JournalEntry) -> tuple[SafeText, ...]:
     )
 
 
-_PURPOSES: tuple[tuple[Column, Callable[[Aim], str]], ...] = (
-    (Column("PLAN", min_width=6, priority=6, stretch=True), lambda aim: aim.plan or ""),
-    (Column("WHY", min_width=8, priority=7, stretch=True), lambda aim: aim.why or ""),
-    (Column("UNTIL", priority=8), lambda aim: str(units.when(aim.until)) if aim.until else ""),
+def _until(entry: JournalEntry) -> str:
+    return str(units.when(entry.purpose.until)) if entry.purpose.until else ""
+
+
+def _inverse(entry: JournalEntry) -> str:
+    return "" if entry.inverse is None else record_words(entry.inverse)
+
+
+_MORE: tuple[tuple[Column, Callable[[JournalEntry], str]], ...] = (
+    (Column("PLAN", min_width=6, priority=6, stretch=True), lambda e: e.purpose.plan or ""),
+    (Column("WHY", min_width=8, priority=7, stretch=True), lambda e: e.purpose.why or ""),
+    (Column("UNTIL", priority=8), _until),
     (
         Column("APPROVED", min_width=8, priority=9, stretch=True),
-        lambda aim: " ".join(aim.approved_by),
+        lambda e: " ".join(e.purpose.approved_by),
     ),
+    (Column("INVERSE", min_width=8, priority=10, stretch=True), _inverse),
 )
 """Columns that stand there when an entry has something in them."""
 
@@ -203,8 +213,8 @@ def journal_text(entries: Sequence[JournalEntry], style: Style) -> str:
     if not entries:
         return "No change was sent yet: the journal is empty."
     columns, rows = list(JOURNAL_COLUMNS), [list(journal_cells(entry)) for entry in entries]
-    for column, told in _PURPOSES:
-        texts = [told(entry.purpose) for entry in entries]
+    for column, told in _MORE:
+        texts = [told(entry) for entry in entries]
         if any(texts):
             columns.append(column)
             for row, text in zip(rows, texts, strict=True):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from foundry_tui.estate.acts import Cancel, Requeue
 from foundry_tui.estate.plan import Move
+from foundry_tui.estate.verdict import RuleRecord
 from foundry_tui.presenters import units
 from foundry_tui.presenters.actwords import act_words
 
@@ -32,5 +36,14 @@ def promises(move: Move) -> tuple[str, ...]:
 
 
 def steps(move: Move) -> tuple[str, ...]:
-    """The acts that carry it out, numbered, in their order."""
-    return tuple(f"step {n}: {act_words(act)}" for n, act in enumerate(move.steps, start=1))
+    """The acts that carry it out, numbered, in their order; what nothing takes back is `final`."""
+    return tuple(
+        f"step {n}: {act_words(act)}{' (final)' if isinstance(act, Cancel | Requeue) else ''}"
+        for n, act in enumerate(move.steps, start=1)
+    )
+
+
+def trust(move: Move, records: Sequence[RuleRecord]) -> str:
+    """How well the rule that proposes a move kept its promises so far; empty without a record."""
+    one = next((r for r in records if r.rule == move.rule and r.decided), None)
+    return "" if one is None else f"rule {one.rule}: kept {one.kept} of {one.decided} promises"

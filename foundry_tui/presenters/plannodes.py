@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from foundry_tui.estate.gpu import WHOLE_MILLI, Gpu
 from foundry_tui.estate.plan import Move
@@ -18,24 +18,26 @@ STARTING = frozenset({"start", "move_queue", "make_room", "restart"})
 """Actions that put a waiting run on GPUs; others leave the estate as it is until somebody agrees.
 """
 
-FULL, FREE, ADDED, UNKNOWN = "█", "·", "+", "?"
+FULL, FREE, ADDED, FREED, UNKNOWN = "█", "·", "+", "-", "?"
 _ASCII = {FULL: "#", FREE: ".", "→": ">"}
 _MEANING = {
     FULL: "held",
     FREE: "free",
     ADDED: "taken by the plan",
+    FREED: "given up",
     UNKNOWN: "not known",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """One node: its GPUs by glyph without and with the moves, and the runs that come."""
+    """One node: its GPUs by glyph without and with the moves, the runs that come and that go."""
 
     node: str
     before: str
     after: str
     comes: tuple[str, ...]
+    goes: tuple[str, ...] = ()
 
 
 def glyph(gpu: Gpu) -> str:
@@ -49,16 +51,24 @@ def glyph(gpu: Gpu) -> str:
 
 
 def touched(snapshot: Snapshot, moves: Iterable[Move]) -> tuple[Touched, ...]:
-    """The nodes on which these moves start something, in the order of the moves."""
+    """The nodes on which these moves start or stop something, in the order of the moves."""
+    every = tuple(moves)
     taken: dict[tuple[str, str], set[int]] = {}
     comes: dict[tuple[str, str], dict[str, None]] = {}
-    for move in moves:
+    stopped = {run for move in every if move.steps for run in move.displaces}
+    for move in every:
         source, _, run = move.target.id.partition("/")
         for part in move.placement if move.action in STARTING else ():
             key = source, part.node
             taken.setdefault(key, set()).update(part.gpus or ())
             comes.setdefault(key, {})[run] = None
-    by_node: dict[tuple[str, str], list[Gpu]] = {key: [] for key in taken}
+    goes: dict[tuple[str, str], dict[str, None]] = {}
+    for gpu in snapshot.gpus if stopped else ():
+        for tenant in gpu.tenants or ():
+            if tenant.run in stopped:
+                run = tenant.run.partition("/")[2]
+                goes.setdefault((gpu.source, gpu.node), {})[run] = None
+    by_node: dict[tuple[str, str], list[Gpu]] = {key: [] for key in (*taken, *goes)}
     for gpu in snapshot.gpus:
         if (gpu.source, gpu.node) in by_node:
             by_node[gpu.source, gpu.node].append(gpu)
@@ -66,9 +76,20 @@ def touched(snapshot: Snapshot, moves: Iterable[Move]) -> tuple[Touched, ...]:
     for key, gpus in by_node.items():
         gpus.sort(key=lambda gpu: gpu.index)
         before = "".join(glyph(gpu) for gpu in gpus)
-        after = "".join(ADDED if g.index in taken[key] else glyph(g) for g in gpus)
-        found.append(Touched(key[1], before, after, tuple(comes[key])))
+        come = taken.get(key, set())
+        after = "".join(ADDED if g.index in come else _left(g, stopped) for g in gpus)
+        found.append(
+            Touched(key[1], before, after, tuple(comes.get(key, ())), tuple(goes.get(key, ())))
+        )
     return tuple(found)
+
+
+def _left(gpu: Gpu, stopped: Collection[str]) -> str:
+    """What is given away of a GPU once these runs have gone."""
+    if gpu.tenants is None or not any(tenant.run in stopped for tenant in gpu.tenants):
+        return glyph(gpu)
+    stay = glyph(replace(gpu, tenants=tuple(t for t in gpu.tenants if t.run not in stopped)))
+    return FREED if stay == FREE else stay
 
 
 def node_lines(nodes: Iterable[Touched], width: int, *, ascii_only: bool = False) -> list[Line]:
@@ -85,7 +106,7 @@ def node_lines(nodes: Iterable[Touched], width: int, *, ascii_only: bool = False
         drawn = f"{head}{one.before or UNKNOWN} → "
         line: Line = [(_drawable(drawn, ascii_only), "")]
         line += _marked(one.after or UNKNOWN, ascii_only)
-        who = safe(", ".join(one.comes), max_cells=max(4, width - len(drawn) - len(one.after) - 2))
+        who = safe(_who(one), max_cells=max(4, width - len(drawn) - len(one.after) - 2))
         lines.append([*line, (f"  {who}", "dim")])
     legend = _legend(every, ascii_only)
     if len(lines) == 1 and sum(len(text) for text, _ in lines[0]) + 3 + len(legend) <= width:
@@ -93,11 +114,19 @@ def node_lines(nodes: Iterable[Touched], width: int, *, ascii_only: bool = False
     return lines + (paragraph(legend, width, tone="dim") if every else [])
 
 
+def _who(one: Touched) -> str:
+    """Who comes, and who goes."""
+    comes, goes = ", ".join(one.comes), ", ".join(one.goes)
+    if not goes:
+        return comes
+    return f"{comes} for {goes}" if comes else f"{goes} goes"
+
+
 def _marked(glyphs: str, ascii_only: bool) -> Line:
     """The glyphs with those that the plan takes in a tone of their own."""
     parts: Line = []
     for char in glyphs:
-        tone = "good" if char == ADDED else ""
+        tone = {ADDED: "good", FREED: "warn"}.get(char, "")
         text = _drawable(char, ascii_only)
         if parts and parts[-1][1] == tone:
             parts[-1] = (parts[-1][0] + text, tone)

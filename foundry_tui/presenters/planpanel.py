@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from foundry_tui.estate.plan import Move, Plan
 from foundry_tui.estate.text import SafeText, cells, pad, safe
+from foundry_tui.estate.verdict import RuleRecord
 from foundry_tui.presenters import planmoves, planwaits, units
 from foundry_tui.presenters.changes import command_text
 from foundry_tui.presenters.page import Style
@@ -67,19 +68,33 @@ def _right(text: SafeText) -> SafeText:
     return pad(text, 7, "right")
 
 
-def move_lines(move: Move, plan: Plan, width: int) -> list[Line]:
-    """Why this move, who must agree, what it displaces and promises, and how it is sent."""
+def move_lines(
+    move: Move,
+    plan: Plan,
+    width: int,
+    *,
+    refusal: str | None = None,
+    records: Sequence[RuleRecord] = (),
+) -> list[Line]:
+    """Why this move, who must agree, what it displaces and promises, and how it is sent.
+
+    `refusal` is why this user may not make it, `records` are those of the rules of advice.
+    """
     lines = paragraph(move.why or "no reason is told", width)
+    if refusal is not None:
+        lines += paragraph(f"not by you: {refusal}", width, tone="bad")
     for words in planmoves.warnings(move):
         lines += paragraph(words, width, tone="warn")
     for words in planmoves.promises(move):
         lines += paragraph(words, width)
     gain, cost = units.number(move.gain), units.number(move.cost)
     lines += paragraph(f"gain {gain} GPUh · cost {cost} GPUh · risk {move.risk}", width, tone="dim")
+    if told := planmoves.trust(move, records):
+        lines += paragraph(told, width, tone="dim")
     if move.starts_at:
         lines += paragraph(f"starts {units.when(move.starts_at)}", width, tone="good")
     if move.inverse:
-        lines += paragraph(f"taken back by: {move.inverse}", width, tone="dim")
+        lines += paragraph(f"taking it back: {move.inverse}", width, tone="dim")
     if move.command:
         shown = command_text(move.command, Style(width=width))
         lines += paragraph(f"$ {shown}", width, tone="accent")

@@ -167,6 +167,33 @@ class Sharing(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchScript:
+    """The batch script of a run; `reason` says why there is no `data`.
+
+    `interactive` says that the run never had one: it was started with `srun` or `salloc`.
+    """
+
+    data: bytes | None = None
+    interactive: bool = False
+    reason: SafeText | None = None
+
+
+@runtime_checkable
+class ScriptReader(Protocol):
+    """A source that keeps the batch scripts of its runs; only Slurm does."""
+
+    def batch_script(self, raw_id: str, *, ended: bool) -> BatchScript:
+        """The script of a run, as the user of this process may see it.
+
+        `raw_id` is the id under which the accounting keeps it. What is refused is no error, but
+        has a reason.
+
+        Raises:
+            Unavailable: the source did not answer.
+        """
+
+
 @runtime_checkable
 class Bookkeeper(Protocol):
     """A source whose accounting is too long for one answer, or knows more than runs."""

@@ -12,13 +12,13 @@ import pwd
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from foundry_tui.estate.acts import Change, Receipt, ReceiptStatus
-from foundry_tui.estate.text import SafeText, safe
+from foundry_tui.estate.acts import Change, Receipt
+from foundry_tui.estate.text import safe
 from foundry_tui.store.chain import LOCK_TIMEOUT_S, Chain, Problem
 from foundry_tui.store.syslog import Syslog, shortened
 
@@ -253,23 +253,9 @@ class Journal:
 
     def _records(self, wanted: str | None) -> dict[str, Record]:
         """The records by id; only the wanted one where one is named."""
-        import msgspec
+        from foundry_tui.store.journallines import records
 
-        records: dict[str, Record] = {}
-        for line in self._try(self._chain.lines, "read"):
-            if wanted is not None and line.data.get("change") != wanted:
-                continue
-            try:
-                if line.data.get("event") == "begin":
-                    begin = msgspec.convert(line.data, _Begin)
-                    records[begin.change] = begin.record()
-                elif line.data.get("event") == "finish":
-                    finish = msgspec.convert(line.data, _Finish)
-                    if finish.change in records:
-                        records[finish.change] = finish.merged(records[finish.change])
-            except msgspec.ValidationError:  # a line of another version
-                continue
-        return records
+        return records(self._try(self._chain.lines, "read"), wanted)
 
     def _append(
         self, event: str, change_id: str, fields: Mapping[str, object], consequence: str
@@ -289,106 +275,9 @@ class Journal:
             raise JournalError(safe("; ".join(filter(None, parts)), max_cells=1000)) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Begin:
-    """The fields of a `begin` line."""
-
-    change: str
-    at: datetime
-    act: str
-    source: str
-    commands: tuple[tuple[str, ...], ...]
-    items: tuple[str, ...]
-    token: str | None
-    who: Who
-    undoes: str | None
-    digest: str | None = None
-    asked: dict[str, Any] | None = None
-    inverse: dict[str, Any] | None = None
-    plan: str | None = None
-    move: str | None = None
-    step: int | None = None
-    why: str | None = None
-    until: datetime | None = None
-    approved_by: tuple[str, ...] = ()
-
-    def record(self) -> Record:
-        return Record(
-            change=Change(
-                id=safe(self.change),
-                act=safe(self.act),
-                status=OPEN,
-                receipts=(),
-                at=self.at,
-                undoes=_shown(self.undoes),
-            ),
-            source=safe(self.source),
-            commands=self.commands,
-            items=self.items,
-            token=self.token,
-            who=replace(
-                self.who,
-                user=safe(self.who.user),
-                host=safe(self.who.host),
-                sudo_user=_shown(self.who.sudo_user),
-                ssh_connection=_shown(self.who.ssh_connection),
-            ),
-            digest=self.digest,
-            purpose=Purpose(
-                plan=_shown(self.plan),
-                move=_shown(self.move),
-                step=self.step,
-                why=_shown(self.why),
-                until=self.until,
-                approved_by=tuple(safe(name) for name in self.approved_by),
-            ),
-            asked=self.asked,
-            inverse=self.inverse,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
-    """One receipt of a `finish` line."""
-
-    target: str
-    status: ReceiptStatus
-    message: str | None
-    before: str | None
-    after: str | None
-
-    def receipt(self) -> Receipt:
-        return Receipt(
-            target=safe(self.target),
-            status=self.status,
-            message=_shown(self.message),
-            before=_shown(self.before),
-            after=_shown(self.after),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Finish:
-    """The fields of a `finish` line."""
-
-    change: str
-    at: datetime
-    status: str
-    receipts: tuple[_Outcome, ...]
-
-    def merged(self, record: Record) -> Record:
-        receipts = tuple(outcome.receipt() for outcome in self.receipts)
-        change = replace(record.change, status=safe(self.status), receipts=receipts)
-        return replace(record, change=change, finished_at=self.at)
-
-
 def _told(purpose: Purpose) -> dict[str, object]:
     """The fields of a purpose that say something."""
     given = {k: v for k, v in asdict(purpose).items() if v not in (None, ())}
     if purpose.until is not None:
         given["until"] = purpose.until.astimezone(UTC).isoformat()
     return given
-
-
-def _shown(text: str | None) -> SafeText | None:
-    return None if text is None else safe(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -14,15 +14,14 @@ from typing import Any
 
 import pytest
 
-from foundry_tui.actions import apply, undoing
+from foundry_tui.actions import apply, obstacles, undoing
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing, WrongUse
 from foundry_tui.actions.site import Site, utc_now
 from foundry_tui.changes import planfile
 from foundry_tui.changes.apply import Applied
 from foundry_tui.changes.turn import LOCK, Busy, turn
-from foundry_tui.estate.acts import ChangeRun, Hold, Receipt, Release, Requeue, Resubmit
+from foundry_tui.estate.acts import Hold
 from foundry_tui.estate.plan import Move, Plan, Target
-from foundry_tui.store.journal import Entry
 from tests.changes.world import Lab, plan_of, site_of, to_queue
 
 
@@ -66,7 +65,7 @@ def test_a_plan_is_carried_out_and_on_record_with_what_takes_it_back(lab: Lab, s
     assert record.inverse == {
         "act": "change_run", "source": "lab", "runs": ["lab/2"], "fields": {"queue": "short"}
     }  # fmt: skip
-    kept = apply.plans(site).load("p1")
+    kept = obstacles.plans(site).load("p1")
     assert kept is not None
     assert planfile.read(kept) == THREE
 
@@ -195,7 +194,7 @@ def test_a_line_that_a_crash_cut_short_is_no_reason_to_stop(lab: Lab, site: Site
 
 def test_a_full_disk_sends_nothing(lab: Lab, site: Site, tmp_path: Path) -> None:
     ready = prepared(site, THREE)
-    apply.plans(site).keep("p1", ready.data)
+    obstacles.plans(site).keep("p1", ready.data)
     status = in_child(lambda: full_disk(site, ready))
     assert os.waitstatus_to_exitcode(status) == 3
     assert lab.sent == []
@@ -223,95 +222,6 @@ def in_child(work: Callable[[], int]) -> int:
             code = work()
         os._exit(code)
     return os.waitpid(child, 0)[1]
-
-
-def before_finish(
-    site: Site, monkeypatch: pytest.MonkeyPatch, point: Callable[[str], None]
-) -> None:
-    """Pass the point before a result goes on record."""
-    finish = site.journal.finish
-
-    def wrapped(change_id: str, status: str, receipts: Sequence[Receipt]) -> Entry:
-        point("finish")
-        return finish(change_id, status, receipts)
-
-    monkeypatch.setattr(site.journal, "finish", wrapped)
-
-
-STEPPED = plan_of(
-    replace(
-        to_queue(1, "lab/1"),
-        steps=(
-            Hold(source="lab", runs=("lab/1",)),
-            ChangeRun(source="lab", runs=("lab/1",), fields=(("queue", "long"),)),
-            Release(source="lab", runs=("lab/1",)),
-        ),
-    ),
-    to_queue(2, "lab/2"),
-)
-
-
-@pytest.mark.parametrize("at", range(12))
-def test_killed_anywhere_the_same_plan_goes_on(
-    lab: Lab, site: Site, at: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every act has three points: before it is sent, after, and before its result is on record."""
-    count = 0
-
-    def point(_: str) -> None:
-        nonlocal count
-        if count == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        count += 1
-
-    def child() -> int:
-        lab.before = point
-        before_finish(site, monkeypatch, point)
-        return 0 if applied(site, STEPPED).stopped is None else 1
-
-    status = in_child(child)
-    assert os.WIFSIGNALED(status), "12 points: 4 acts"
-    lab.before = lambda _: None
-    assert applied(site, STEPPED).stopped is None
-    assert {k: lab.run("lab/1")[k] for k in ("queue", "held")} == {"queue": "long", "held": False}
-    assert lab.run("lab/2")["queue"] == "long"
-    assert len(lab.sent) == 4, "what had arrived is not sent twice"
-    assert applied(site, STEPPED).applied_at is not None
-    assert all(r.change.status in ("done", "not_sent") for r in site.journal.changes())
-    assert undone(site, "p1").stopped is None
-    assert {k: lab.run("lab/1")[k] for k in ("queue", "held")} == {"queue": "short", "held": False}
-
-
-@pytest.mark.parametrize("at", range(3))
-def test_a_run_is_never_made_twice(
-    lab: Lab, site: Site, at: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    act = Resubmit(source="lab", runs=("lab/1",), fields=(("queue", "long"),))
-    plan = plan_of(replace(to_queue(1, "lab/1"), steps=(act,)))
-    count = 0
-
-    def point(_: str) -> None:
-        nonlocal count
-        if count == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        count += 1
-
-    def child() -> int:
-        lab.before = point
-        before_finish(site, monkeypatch, point)
-        applied(site, plan)
-        return 0
-
-    assert os.WIFSIGNALED(in_child(child))
-    lab.before = lambda _: None
-    again = applied(site, plan)
-    if at == 0:  # nothing had arrived, and nobody can know that before two minutes are over
-        assert again.stopped is not None
-        assert "on its way" in again.stopped
-        assert lab.load()["tokens"] == {}
-    else:
-        assert again.stopped is None
-        assert len(lab.load()["tokens"]) == 1
 
 
 def test_a_move_waits_for_the_run_that_comes_first(lab: Lab, site: Site) -> None:
@@ -368,88 +278,6 @@ def test_a_lock_goes_with_its_holder(tmp_path: Path) -> None:
     assert os.WIFSIGNALED(in_child(die))
     with turn(path, "y", utc_now), pytest.raises(Busy, match="y"), turn(path, "z", utc_now):
         pass
-
-
-def test_a_whole_plan_is_taken_back_once(lab: Lab, site: Site) -> None:
-    applied(site, THREE)
-    done = undone(site, "p1")
-    assert (done.stopped, len(done.changes)) == (None, 3)
-    assert [c.receipts[0].target for c in done.changes] == ["lab/3", "lab/2", "lab/1"]
-    assert {lab.run(f"lab/{n}")["queue"] for n in (1, 2, 3)} == {"short"}
-    with pytest.raises(ActionError, match=f"taken back by {done.changes[2].id}"):
-        undone(site, "p1")
-    assert applied(site, THREE).stopped is None, "and applied anew"
-    assert lab.run("lab/1")["queue"] == "long"
-
-
-def test_of_a_plan_that_was_stopped_what_was_done_is_taken_back(lab: Lab, site: Site) -> None:
-    ready = prepared(site, THREE)
-    lab.mark("lies", "lab/2")
-    apply.carry_out(site, ready)
-    assert [c.receipts[0].target for c in undone(site, "p1").changes] == ["lab/1"]
-
-
-def test_what_somebody_else_changed_since_is_left_alone(lab: Lab, site: Site) -> None:
-    applied(site, THREE)
-    lab.set("lab/2", queue="other")
-    ready = undoing.prepare(site, "p1", lab.snapshot())
-    assert len(ready.backs) == 2
-    assert "lab/2 no longer shows" in ready.left[0]
-    assert "somebody else has changed it since" in ready.left[0]
-    undoing.carry_out(site, ready)
-    assert [lab.run(f"lab/{n}")["queue"] for n in (1, 2, 3)] == ["short", "other", "short"]
-    later = applied(site, plan_of(replace(to_queue(1, "lab/5")), plan_id="p2")).changes[0]
-    third = replace(to_queue(1, "lab/5", "third"), precondition={"queue": "long"})
-    by = applied(site, plan_of(third, plan_id="p3")).changes[0].id
-    with pytest.raises(ActionError, match=f"{by} of .* has changed it since"):
-        undone(site, later.id)
-
-
-def test_a_run_that_has_started_is_set_back_only_by_a_requeue(lab: Lab, site: Site) -> None:
-    applied(site, plan_of(to_queue(1, "lab/1")))
-    lab.set("lab/1", state="running", started="2026-11-22T02:00:00+00:00")
-    with pytest.raises(ActionError, match=r"--requeue .* costs 2.0 GPU-hours"):
-        undone(site, "p1")
-    assert lab.run("lab/1")["queue"] == "long"
-    ready = undoing.prepare(site, "p1", lab.snapshot(), requeue=True)
-    assert [type(back.act) for back in ready.backs] == [Requeue, ChangeRun, Release]
-    assert (ready.count, ready.loss_gpu_s) == (1, 7200.0)
-    assert undoing.carry_out(site, ready, pause=lambda _: None).stopped is None
-    assert lab.run("lab/1") == {
-        "queue": "short", "state": "pending", "held": False, "started": None
-    }  # fmt: skip
-    with pytest.raises(ActionError, match="already taken back"):
-        undone(site, "p1")
-
-
-def test_a_run_that_was_held_is_held_in_the_end(lab: Lab, site: Site) -> None:
-    lab.set("lab/1", held=True)
-    move = replace(
-        to_queue(1, "lab/1"),
-        precondition={"held": True},
-        steps=(*to_queue(1, "lab/1").steps, Release(source="lab", runs=("lab/1",))),
-    )
-    applied(site, plan_of(move))
-    lab.set("lab/1", state="running", started="2026-11-22T02:00:00+00:00")
-    assert undone(site, "p1", requeue=True).stopped is None
-    assert lab.run("lab/1")["held"]
-    assert lab.run("lab/1")["queue"] == "short"
-
-
-def test_what_cannot_be_taken_back_is_named(lab: Lab, site: Site) -> None:
-    lab.set("lab/1", state="running", started="2026-11-22T02:00:00+00:00")
-    steps = (
-        Requeue(source="lab", runs=("lab/1",), hold=True),
-        ChangeRun(source="lab", runs=("lab/1",), fields=(("queue", "long"),)),
-        Release(source="lab", runs=("lab/1",)),
-    )
-    plan = plan_of(replace(to_queue(1, "lab/1"), precondition={"state": "running"}, steps=steps))
-    assert prepared(site, plan).irreversible == ("m1 step 1: requeue lab/1 held",)
-    assert applied(site, plan).stopped is None
-    ready = undoing.prepare(site, "p1", lab.snapshot())
-    assert "is lost" in ready.taking.irreversible[0]
-    assert undoing.carry_out(site, ready).stopped is None
-    assert {k: lab.run("lab/1")[k] for k in ("queue", "held")} == {"queue": "short", "held": False}
 
 
 def test_a_source_that_is_gone_is_told_as_such(lab: Lab, site: Site) -> None:

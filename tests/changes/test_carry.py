@@ -207,24 +207,15 @@ def test_a_broken_off_cancel_is_unknown(journal: Journal, clock: Clock) -> None:
     assert receipt.status is ReceiptStatus.UNKNOWN
 
 
-def test_undo_takes_back_what_was_done_and_only_once(journal: Journal, clock: Clock) -> None:
-    actor = Actor()
-    held = do(actor, journal, clock, Hold(source="lab", runs=("lab/1",)))
-    record = journal.find(held)
-    assert record is not None
-    act = carry.inverse(journal, record)
-    assert act == Release(source="lab", runs=("lab/1",))
-    clock.now += timedelta(seconds=1)
-    do(actor, journal, clock, act, undoes=held)
-    with pytest.raises(carry.ChangeError, match="already taken back"):
-        carry.inverse(journal, record)
-
-
-def test_what_cannot_be_undone_says_so(journal: Journal, clock: Clock) -> None:
-    cancelled = journal.find(do(Actor(), journal, clock, Cancel(source="lab", runs=("lab/1",))))
-    assert cancelled is not None
-    with pytest.raises(carry.ChangeError, match="cannot be taken back"):
-        carry.inverse(journal, cancelled)
+def test_what_takes_it_back_is_on_record_before_it_is_sent(journal: Journal, clock: Clock) -> None:
+    hold = Hold(source="lab", runs=("lab/1",))
+    sent = replace(
+        carry.preview(Actor(), hold, (), "t"), inverse=Release(source="lab", runs=("lab/1",))
+    )
+    carry.carry_out(Actor(), journal, sent, "t", clock=clock)
+    (record,) = journal.changes()
+    assert record.asked == {"act": "hold", "source": "lab", "runs": ["lab/1"]}
+    assert record.inverse == {"act": "release", "source": "lab", "runs": ["lab/1"]}
 
 
 def test_an_act_that_is_not_offered_is_refused(clock: Clock) -> None:

@@ -10,7 +10,16 @@ import pytest
 from foundry_tui.changes.people import Person
 from foundry_tui.changes.policy import Judged, judge
 from foundry_tui.config.policy import Approval, Limits, Policy, Role
-from foundry_tui.estate.acts import Act, Cancel, ChangeNode, ChangeQueue, Hold, MoveNode
+from foundry_tui.estate.acts import (
+    Act,
+    Cancel,
+    ChangeNode,
+    ChangeQueue,
+    ChangeRun,
+    Hold,
+    MoveNode,
+    Suspend,
+)
 from foundry_tui.estate.node import Node, NodeState
 from foundry_tui.estate.plan import Move, Plan, Target
 from foundry_tui.estate.queue import Queue
@@ -36,6 +45,7 @@ def run(n: int, user: str = "ann", account: str = "ml", gpus: int = 1, count: in
         state=RunState.PENDING,
         user=user,
         account=account,
+        priority=50,
         request=Request(gpu_count=gpus, gpu_milli=1000 * gpus),
         array=ArrayPart(job_id=str(n), tasks=f"1-{count}", count=count) if count > 1 else None,
     )
@@ -118,6 +128,15 @@ def test_a_missing_right_is_named() -> None:
     )
     over_ml = replace(OWN, coordinates=("ml",))
     assert [words[:2] for words in verdict(hold(1, 2), hold(3), rights=over_ml).refusals] == ["m2"]
+    suspended = Suspend(source="lab", runs=("lab/1",))
+    first = ChangeRun(source="lab", runs=("lab/1",), fields=(("priority", "99"),))
+    own = verdict(suspended, first, hold(1), rights=OWN).refusals
+    lower = ChangeRun(source="lab", runs=("lab/1",), fields=(("priority", "9"),))
+    assert verdict(lower, rights=OWN).refusals == ()
+    assert [words[:26] for words in own] == [
+        "m1: needs a Slurm operator",
+        "m2: needs a Slurm operator",
+    ]
     no_nodes = replace(OWN, admin=True, may_nodes=False, may_queues=False)
     node, queue = verdict(drain(1), quota(quota_gpus="11"), rights=no_nodes).refusals
     assert "needs a Slurm administrator" in node

@@ -115,6 +115,7 @@ def test_what_was_missed_is_done_at_the_next_start(lab: Lab, site: Site, times: 
     times.pass_s(86_400)
     (late,) = revert.overdue(site.journal.changes(), times.wall)
     assert (late.id, len(late.changes)) == ("p1", 2)
+    assert "p1 was to be taken back at" in reverting.overdue(site)[0]
     assert done(reverter(site, times))
     assert revert.overdue(site.journal.changes(), times.wall) == ()
 

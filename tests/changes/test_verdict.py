@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundry_tui.changes.verdict import horizon_of, judge, settled
@@ -261,7 +261,9 @@ def test_what_is_stranded_is_measured_right_after_the_starts() -> None:
     good = Look(at=at(20), runs=(ran,), stranded_gpus=2.4, newer_gpus=0.0)
     assert of(judged([good], 20, of=one), "stranded_gpus").kept is True
     assert of(judged([replace(good, stranded_gpus=3.0)], 20, of=one), "stranded_gpus").kept is False
-    for other in (replace(good, newer_gpus=4.0), replace(good, at=at(500))):
+    stranger = seen(RunState.RUNNING, 12, run="lab/9")
+    with_more = replace(good, runs=(ran, stranger))
+    for other in (replace(good, newer_gpus=4.0), replace(good, at=at(500)), with_more):
         assert of(judged([other], 500, of=one), "stranded_gpus").kept is None
 
 
@@ -297,6 +299,7 @@ _LOOKS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(_LOOKS, st.integers(0, 12), st.none() | st.integers(1, 4000))
 def test_more_looks_never_turn_a_decided_promise(
     steps: list[tuple[int, list[RunSeen], bool, float]], cut: int, undone_s: int | None
@@ -336,6 +339,7 @@ def test_more_looks_never_turn_a_decided_promise(
         assert late.closed
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1), st.floats(0, 1))
 def test_percentiles_are_those_of_numpy(pairs: list[tuple[float, float]], share: float) -> None:
     import numpy as np

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from foundry_tui.config.errors import ConfigError
-from foundry_tui.config.policy import Approval, Policy, Role, load, template
+from foundry_tui.config.policy import ACTS, Approval, Limits, Policy, Role, load, template
+
+PAGE = Path(__file__).parents[2] / "docs" / "policy.md"
 
 
 def test_the_template_changes_nothing_and_names_every_setting(tmp_path: Path) -> None:
@@ -65,3 +68,13 @@ def test_a_file_that_others_could_have_written_is_refused(tmp_path: Path) -> Non
         load(path)
     with pytest.raises(ConfigError, match="no file"):
         load(tmp_path / "absent.toml")
+
+
+def test_the_page_explains_every_setting_and_its_example_holds(tmp_path: Path) -> None:
+    text = PAGE.read_text()
+    settings = [f.name for record in (Role, Limits, Approval) for f in fields(record)]
+    for word in (*settings, *ACTS):
+        assert word == "name" or f"`{word}`" in text, word
+    path = tmp_path / "policy.toml"
+    path.write_text(text.split("```toml\n")[1].split("```")[0])
+    assert [role.name for role in load(path).roles] == ["operators", "leads", "everybody"]

@@ -16,7 +16,8 @@ from foundry_tui.jobs.render import Rendered, render
 from foundry_tui.jobs.spec import JobSpec, Words
 from foundry_tui.jobs.target import Target
 from foundry_tui.schedulers import options
-from foundry_tui.schedulers.slurm.directives import parse, request_of
+from foundry_tui.schedulers.slurm.directives import parse
+from foundry_tui.schedulers.slurm.requested import request_of
 
 KINDS = ("slurm", "runai", "kai")
 SPEC = JobSpec(name="train", script="date\n")

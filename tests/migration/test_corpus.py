@@ -19,7 +19,8 @@ from foundry_tui.jobs.writing import values
 from foundry_tui.migration.directives.table import OF
 from foundry_tui.migration.nouns import TARGETS, Class, Kind
 from foundry_tui.migration.script import read
-from foundry_tui.schedulers.slurm.directives import parse, request_of
+from foundry_tui.schedulers.slurm.directives import parse
+from foundry_tui.schedulers.slurm.requested import request_of
 from tests.migration.golden import SCRIPTS, expected, lines, summary, translated
 from tests.schedulers.runai.openapi import judge_request
 

@@ -75,7 +75,7 @@ def batch(spec: JobSpec) -> bytes:
     return first + b"\n" + head.encode() + rest
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(specs())
 def test_what_a_directive_can_say_comes_back(spec: JobSpec) -> None:
     text = batch(spec)
@@ -94,7 +94,7 @@ def test_what_a_directive_can_say_comes_back(spec: JobSpec) -> None:
     assert lost <= {"--mail-type"}
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(specs())
 def test_and_goes_to_sbatch_the_same_way_again(spec: JobSpec) -> None:
     again = translate("x.sh", batch(spec), Tables(), "kai").spec

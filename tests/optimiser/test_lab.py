@@ -97,6 +97,8 @@ def _plan(
         refused=refused or {},
         idle_util_pct=5.0,
         idle_after_s=1800.0,
+        # Slurm cannot be asked about nodes that are not free yet.
+        room=False,
     )
 
 

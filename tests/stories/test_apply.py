@@ -89,12 +89,14 @@ def test_killed_in_the_middle_the_same_command_goes_on(
         move(two, "queue", "h100", awaits=f"lab/{first}"),
     )
     program = on_lab.start("apply", path, "--confirm", "2")
-    until(lambda: shown(lab, one, "Partition") == "h100", 60, "the first move", 0.2)
-    second = on_lab("apply", path, "--confirm", "2")
-    assert (second.code, "is at it since" in second.err) == (1, True), "two never apply at once"
-    program.send_signal(signal.SIGKILL)
-    program.wait(30)
-    assert os.WIFSIGNALED(-program.returncode) or program.returncode == -signal.SIGKILL
+    try:
+        until(lambda: shown(lab, one, "Partition") == "h100", 60, "the first move", 0.2)
+        second = on_lab("apply", path, "--confirm", "1")
+        assert (second.code, "is at it since" in second.err) == (1, True), second
+    finally:
+        program.send_signal(signal.SIGKILL)
+        program.communicate(timeout=30)
+    assert program.returncode == -signal.SIGKILL
     lab.run(["scontrol", "release", first])
     lab.wait(first, "RUNNING")
     on = on_lab("apply", path, "--confirm", "1", "--json")
@@ -119,6 +121,33 @@ def test_a_run_that_started_is_set_back_by_a_requeue(
     assert back.code == 0, back
     assert shown(lab, job, "Partition") == "a100"
     assert "PENDING" in lab.states(job)
+
+
+def test_nodes_and_partitions_are_changed_and_set_back(
+    lab: SlurmLab, on_lab: Foundry, tmp_path: Path
+) -> None:
+    drain = {"act": "change_node", "source": "lab", "nodes": ["a02"], "state": "drain"}
+    close = {"act": "change_queue", "source": "lab", "queue": "cpu", "fields": {"state": "down"}}
+    path = plan(
+        tmp_path / "p6.json",
+        {
+            "id": "m1",
+            "target": {"kind": "node", "id": "lab/a02"},
+            "precondition": {"state": "idle"},
+            "steps": [{**drain, "reason": "its fan"}],
+        },
+        {"id": "m2", "target": {"kind": "queue", "id": "lab/cpu"}, "steps": [close]},
+    )
+    done = on_lab("apply", path, "--confirm", "2")
+    assert done.code == 0, done
+    assert lab.node_states()["a02"].startswith("drain")
+    state = lab.run(["sinfo", "-h", "-p", "cpu", "-o", "%a"]).stdout.decode().split()
+    assert set(state) == {"down"}
+    back = on_lab("undo", "p6", "--confirm", "2")
+    assert back.code == 0, back
+    assert lab.node_states()["a02"] == "idle"
+    state = lab.run(["sinfo", "-h", "-p", "cpu", "-o", "%a"]).stdout.decode().split()
+    assert set(state) == {"up"}
 
 
 def test_for_a_time_and_taken_back_by_a_process_of_its_own(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from foundry_tui.actions.errors import PARTLY, ActionError, WrongUse
 from foundry_tui.actions.scripts import read_script
+from foundry_tui.config.errors import ConfigError
+from foundry_tui.config.load import load
 from foundry_tui.estate.text import safe
 from foundry_tui.migration.mapping import TablesError
 from foundry_tui.migration.mapping import read as read_tables
@@ -17,13 +20,15 @@ from foundry_tui.migration.translate import ENDING, NOT_SEEN, translate
 __all__ = ["NOT_SEEN", "TARGETS", "code_of", "files_of", "tables", "translations"]
 
 
-def tables(path: Path | None, configured: Path | None) -> Tables:
+def tables(path: Path | None, config: Path | None) -> Tables:
     """The mapping tables of a file: the one that is named, else that of the configuration.
+
+    `config` is the configuration file, None for the usual one.
 
     Raises:
         WrongUse: the file cannot be read or used.
     """
-    place = path or configured
+    place = path or _configured(config)
     if place is None:
         return Tables()
     name, data = read_script(str(place), "a file of mapping tables")
@@ -31,6 +36,13 @@ def tables(path: Path | None, configured: Path | None) -> Tables:
         return read_tables(Path(name).name, data)
     except TablesError as error:
         raise WrongUse(f"migrate: {error}") from error
+
+
+def _configured(config: Path | None) -> Path | None:
+    try:
+        return load(config, os.environ).config.migration.tables
+    except ConfigError as error:
+        raise WrongUse(str(error)) from error
 
 
 def translations(paths: Iterable[str], known: Tables, target: str) -> tuple[Translation, ...]:
@@ -89,5 +101,13 @@ def _stem(path: str, taken: dict[str, str]) -> str:
 def _yaml(one: Translation) -> str:
     import yaml
 
-    made: str = yaml.safe_dump_all(one.manifests, sort_keys=False, allow_unicode=True, width=100)
+    class Plain(yaml.SafeDumper):
+        """Labels that stand twice are written twice: anchors are for no reader."""
+
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+    made: str = yaml.dump_all(
+        one.manifests, Dumper=Plain, sort_keys=False, allow_unicode=True, width=100
+    )
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from foundry_tui.jobs.render import SECRET
 from foundry_tui.jobs.spec import Launcher
 from foundry_tui.migration.body.edits import Body
 from foundry_tui.migration.body.lexer import Command
@@ -37,6 +38,7 @@ def idioms(body: Body) -> None:
             _modules(body, command)
             _environments(body, command)
             _traps(body, command)
+            _secrets(body, command)
     _meeting(body)
     for command in body.commands:
         if command.name in _SLURM:
@@ -128,6 +130,19 @@ def _traps(body: Body, command: Command) -> None:
             why = f"a pod that has to go gets SIGTERM, never {name}: the trap hears both"
             body.tell(command, "trap", f"trap … {word.raw} TERM", why, Class.EMULATED)
             return
+
+
+def _secrets(body: Body, command: Command) -> None:
+    """A secret in the script would stand readable in the spec and in the request."""
+    pairs = [(name, word.text) for name, word in command.assignments]
+    if command.name in ("export", "declare"):
+        split = ((word.text or "").partition("=") for word in command.words[1:])
+        pairs += [(name, value) for name, equals, value in split if equals]
+    for name, value in pairs:
+        if value and SECRET.search(name) and not value.startswith("/"):
+            line = body.line(command.start)
+            why = "its value would stand readable in the request: take it out, name it in `secrets`"
+            body.draft.tell(line, "secret", f"{name}=…", "kept", why, Class.MANUAL, blocks=True)
 
 
 def _meeting(body: Body) -> None:

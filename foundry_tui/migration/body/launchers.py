@@ -89,7 +89,7 @@ _LAUNCH = {
     "horovodrun": "horovod",
     "srun": "srun",
 }
-_PREFIXES = frozenset(("exec", "time", "nohup", "command", "env"))
+_PREFIXES = frozenset(("exec", "time", "nohup", "command", "env", "timeout"))
 _PYTHON = re.compile(r"python[0-9.]*")
 _MODULES = {
     "torch.distributed.run": "torchrun",
@@ -149,7 +149,11 @@ def launch_of(words: tuple[Word, ...]) -> Launch | None:
     """The launchers at the front of a command; None where there is none."""
     rest = list(words)
     while rest and (rest[0].text in _PREFIXES or _is_assigned(rest[0])):
-        rest.pop(0)
+        if rest.pop(0).text == "timeout":
+            while rest and rest[0].raw.startswith("-"):
+                valued = rest.pop(0).text in ("-k", "-s")
+                del rest[: int(valued)]
+            del rest[:1]
     if not rest:
         return None
     found = Launch(rest[0].start)

@@ -16,6 +16,7 @@ from foundry_tui.migration.body.edits import LOOPS, Body
 from foundry_tui.migration.body.launchers import Launch, Layer, launch_of
 from foundry_tui.migration.body.lexer import Command
 from foundry_tui.migration.body.numbers import number
+from foundry_tui.migration.body.once import others_of, repeated
 from foundry_tui.migration.nouns import Class
 
 _KINDS = {
@@ -26,18 +27,7 @@ _KINDS = {
     "horovod": Launcher.HOROVOD,
     "srun": Launcher.TORCHRUN,
 }
-_REPEATABLE = frozenset(
-    """
-    export cd source . set echo printf ulimit module ml conda mamba micromamba unset true : test [
-    date hostname nvidia-smi pwd which sleep trap wait exit shopt umask hash ls eval local declare
-    readonly free df uname lscpu id whoami nproc type command scontrol squeue sinfo if for while
-    case until python3-config nvcc break continue return shift env printenv
-    """.split()  # noqa: SIM905  (a table to be read)
-)
-"""Programs that may run in each process as well as once."""
-
 _ODD = ("multi-prog", "het-group", "jobid", "pty", "overlap", "interactive")
-_MAX_TOLD = 20
 _QUOTES = "\"'"
 
 
@@ -60,6 +50,12 @@ def launch(body: Body) -> None:
         _contained(body, step)
     starts = [step for step in steps if step.launch.starts]
     nodes = body.draft.amounts.nodes
+    odd = [step for step in starts if _odd(step)]
+    if odd:
+        for step in starts:
+            why = "a step that no launcher of a spec can start: make a run of it"
+            body.tell(step.command, step.launch.inner, "kept", why, Class.MANUAL, blocks=True)
+        return
     if not starts:
         if nodes > 1:
             why = "Slurm starts the script on the first node alone, here each pod starts it"
@@ -87,35 +83,12 @@ def _one(body: Body, step: Step) -> None:
     """The one command that starts everything."""
     nodes = body.draft.amounts.nodes
     each = _processes(body, step)
-    others = _others(body, step)
+    others = others_of(body, step.command)
     if each == 1 and step.launch.inner == "srun":
         return _single(body, step, others)
     if nodes == 1 and others:
         return _in_place(body, step, many=False)
     return _by_launcher(body, step, each, others)
-
-
-def _others(body: Body, step: Step) -> list[Command]:
-    """Commands beside the step that do something which should be done once."""
-    asked = {c.start for piped in body.hostfiles for c in piped}
-    return [
-        c
-        for c in body.commands
-        if c is not step.command
-        and not c.inside
-        and c.start not in asked
-        and (c.words or c.redirects)
-        and (
-            (
-                c.name not in _REPEATABLE
-                and not (c.name == "mkdir" and any(w.text == "-p" for w in c.words))
-            )
-            or (
-                any(w.raw.lstrip("0123456789").startswith(">") for w in c.redirects)
-                and not all(w.text in ("/dev/null", "&1", "1", "2") for w in c.redirects)
-            )
-        )
-    ]
 
 
 def _single(body: Body, step: Step, others: list[Command]) -> None:
@@ -129,7 +102,7 @@ def _single(body: Body, step: Step, others: list[Command]) -> None:
     became = "the program itself" if nodes == 1 else f"the program, in each of {nodes} pods"
     body.tell(step.command, "srun", became, _dropped(step.launch.layers[0]), Class.OK)
     if nodes > 1:
-        _repeated(body, others, f"each of {nodes} pods")
+        repeated(body, others, f"each of {nodes} pods")
 
 
 def _in_place(body: Body, step: Step, *, many: bool) -> None:
@@ -159,21 +132,32 @@ def _by_launcher(body: Body, step: Step, each: int | None, others: list[Command]
     layer = step.launch.layer(inner)
     assert layer is not None
     count = each or draft.amounts.gpus or 1
-    draft.fields["launcher"] = _KINDS[inner]
+    kind = _kind(step)
+    draft.fields["launcher"] = kind
     if count != (draft.amounts.gpus or 1):
         draft.fields["processes"] = count
-    if _KINDS[inner] is Launcher.TORCHRUN and draft.amounts.most is not None:
+    if kind is Launcher.TORCHRUN and draft.amounts.most is not None:
         draft.fields["nodes_most"] = draft.amounts.most
     restarts = number(layer.value("max-restarts"), draft.amounts, body.constants)
-    if restarts is not None and _KINDS[inner] is Launcher.TORCHRUN:
+    if restarts is not None and kind is Launcher.TORCHRUN:
         draft.fields["restarts"] = restarts
-    name = _KINDS[inner].value
-    became = f"launcher: {name}, {count} on each node"
+    became = f"launcher: {kind.value}, {count} on each node"
     klass, why = _judged(body, step, layer, each)
     _strip(body, step)
     body.tell(step.command, inner, became, why, klass)
     nodes = draft.amounts.nodes
-    _repeated(body, others, f"each of the {count * nodes} processes")
+    repeated(body, others, f"each of the {count * nodes} processes")
+
+
+def _kind(step: Step) -> Launcher:
+    """The launcher of the spec: what srun starts is taken for MPI where it is no Python."""
+    srun, inner = step.launch.layer("srun"), step.launch.inner
+    if inner != "srun" or srun is None:
+        return _KINDS[inner]
+    first = step.launch.program[0].text if step.launch.program else None
+    is_python = re.fullmatch(r"(?:.*/)?python[0-9.]*|.*\.py", first or "") is not None
+    by_mpi = srun.value("mpi") not in (None, "none")
+    return Launcher.TORCHRUN if is_python and not by_mpi else Launcher.MPI
 
 
 def _judged(body: Body, step: Step, layer: Layer, each: int | None) -> tuple[Class, str]:
@@ -195,6 +179,8 @@ def _judged(body: Body, step: Step, layer: Layer, each: int | None) -> tuple[Cla
             why = f"accelerate's own settings do not come with it: --{', --'.join(odd)}"
             return Class.MANUAL, why
         return Class.EMULATED, "accelerate finds what torchrun sets; its other options are dropped"
+    if inner == "srun" and _kind(step) is Launcher.MPI:
+        return Class.APPROXIMATED, "taken for a program of MPI; the image has to bring mpirun"
     if inner == "srun":
         why = "a task becomes a process of torchrun, which the image has to bring; SLURM_PROCID, "
         return Class.EMULATED, f"{why}SLURM_LOCALID and SLURM_NTASKS are set from its variables"
@@ -251,11 +237,14 @@ def _fits_nodes(body: Body, step: Step) -> bool:
     srun, found = step.launch.layer("srun"), body.draft.amounts
     assert srun is not None
     known = body.constants
-    if any(name in _ODD for name, _ in srun.options):
-        return False
     nodes = number(srun.value("nodes"), found, known)
     total = number(srun.value("ntasks"), found, known)
     return (nodes or found.nodes) == found.nodes and (total or found.nodes) >= found.nodes
+
+
+def _odd(step: Step) -> bool:
+    srun = step.launch.layer("srun")
+    return srun is not None and any(name in _ODD for name, _ in srun.options)
 
 
 def _contained(body: Body, step: Step) -> None:
@@ -311,15 +300,6 @@ def _begin_of(body: Body, step: Step, kind: str) -> int:
         if found is not None and found.layers[0].kind == kind and found.start == word.start:
             return word.start
     return step.launch.start
-
-
-def _repeated(body: Body, others: list[Command], where: str) -> None:
-    for command in others[:_MAX_TOLD]:
-        why = f"runs in {where}, not once: move it into the image, or guard it by the rank"
-        body.tell(command, command.name or "command", "kept", why, Class.MANUAL)
-    if len(others) > _MAX_TOLD:
-        why = f"and {len(others) - _MAX_TOLD} more that run in {where}"
-        body.draft.tell(None, "commands", "", "kept", why, Class.MANUAL)
 
 
 def _dropped(layer: Layer) -> str:

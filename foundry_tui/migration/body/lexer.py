@@ -11,11 +11,16 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from foundry_tui.migration.body.words import LexError, Word, WordLexer
+
+__all__ = ["Command", "LexError", "Lexed", "Word", "lex"]
+
 MAX_NESTING = 40
 """Substitutions inside each other; nobody writes more."""
 
-_RUN = re.compile(r"[^\s;&|()<>\"'`\\$#]+")
 _BLANKS = re.compile(r"(?:[ \t\r\f\v]|\\\n)+")
+_SPACE = re.compile(r"\s+|#[^\n]*")
+_ESAC = re.compile(r"esac(?![\w-])")
 _REDIRECT = re.compile(r"[0-9]*(?:<<<|<<-|<<|<>|>>|>\||<&|>&|&>>|&>|<|>)")
 _OPERATOR = re.compile(r"&&|\|\||;;&|;;|;&|\|&|;|&|\||\n")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\+?=")
@@ -26,27 +31,6 @@ _OPENS = {"if": "fi", "for": "done", "while": "done", "until": "done", "select":
 _CLOSES = frozenset(_OPENS.values())
 _SKIPPED = frozenset(("then", "do", "else", "elif", "!", "time", "in", "if", "while", "until", "{"))
 """Reserved words behind which a command begins."""
-
-
-class LexError(ValueError):
-    """A text that no shell would take whole; `line` counts from 1."""
-
-    def __init__(self, line: int, problem: str) -> None:
-        super().__init__(problem)
-        self.line = line
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word: `raw` as it stands from `start` to `end`, `text` without its quotes.
-
-    `text` is None where the shell would expand something in it.
-    """
-
-    raw: str
-    text: str | None
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +94,12 @@ class _Open:
     redirects: list[Word] = field(default_factory=list)
 
 
-class _Lexer:
+class _Lexer(WordLexer):
     def __init__(self, text: str) -> None:
-        self.text, self.at = text, 0
+        super().__init__(text)
         self.commands: list[Command] = []
-        self.lines = [0, *(found.end() for found in re.finditer("\n", text))]
         self._comments: list[tuple[int, int]] = []
         self._here: list[tuple[str, bool]] = []
-        self._until: list[str] = [""]
 
     def code(self) -> list[str]:
         made, last = [], 0
@@ -154,7 +136,7 @@ class _Lexer:
             elif char == "(":
                 blocks = self._parenthesis(now, blocks)
             elif char == ")":
-                at_end = until == ")" and not {"(", "case"} & set(blocks[base:])
+                at_end = until == ")" and "(" not in blocks[base:]
                 self._close(now, blocks, ")", nesting)
                 self.at += 1
                 if at_end:
@@ -172,6 +154,8 @@ class _Lexer:
                 self.at = operator.end()
                 if operator[0] == "\n" and self._here:
                     self._documents()
+                if operator[0].startswith(";") and len(operator[0]) > 1 and "case" in blocks[-1:]:
+                    self._pattern(nesting)
             else:
                 word = self._word(nesting)
                 now, blocks = self._take(now, word, blocks, nesting)
@@ -206,7 +190,27 @@ class _Lexer:
             now.assignments.append((found[1], Word(value, text, word.start, self.at)))
         else:
             now.words.append(word)
+            if word.raw == "in" and len(now.words) == 3 and now.words[0].raw == "case":
+                self._close(now, blocks, "in", nesting)
+                self._pattern(nesting)
+                return _Open(before="in"), blocks
         return now, blocks
+
+    def _pattern(self, nesting: int) -> None:
+        """Pass the pattern of a clause of `case`, and the parenthesis behind it."""
+        while (blank := _SPACE.match(self.text, self.at)) is not None:
+            self.at = blank.end()
+        if _ESAC.match(self.text, self.at):
+            return
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            if char == ")":
+                self.at += 1
+                return
+            if char.isspace() or char in ";&|(<>#":
+                self.at += 1
+            else:
+                self._word(nesting)
 
     def _parenthesis(self, now: _Open, blocks: tuple[str, ...]) -> tuple[str, ...]:
         """A subshell, an arithmetic command, or the parentheses of a function."""
@@ -269,153 +273,6 @@ class _Lexer:
                 if (line.lstrip("\t") if tabs else line) == ends:
                     break
         self._here = []
-
-    def _word(self, nesting: int) -> Word:
-        start, made, known = self.at, [], True
-        text = self.text
-        while self.at < len(text):
-            char = text[self.at]
-            if (run := _RUN.match(text, self.at)) is not None:
-                made.append(run[0])
-                self.at = run.end()
-            elif char == "#" and self.at > start:
-                made.append(char)
-                self.at += 1
-            elif char == "'":
-                end = text.find("'", self.at + 1)
-                if end < 0:
-                    raise self._error("a quote ' that is not closed")
-                made.append(text[self.at + 1 : end])
-                self.at = end + 1
-            elif char == '"':
-                known = self._double(made, nesting) and known
-            elif char == "\\":
-                made.append(text[self.at + 1 : self.at + 2].replace("\n", ""))
-                self.at += 2
-            elif char == "`" and self._until[-1] == "`":
-                break
-            elif char in "$`":
-                known = self._expansion(made, nesting) and known
-            elif char in "<>" and text.startswith("(", self.at + 1):
-                self.at += 2
-                self.list_of(")", (), nesting + 1)
-                known = False
-            else:
-                break
-        self.at = min(self.at, len(text))
-        if self.at == start:
-            self.at += 1
-        return Word(text[start : self.at], "".join(made) if known else None, start, self.at)
-
-    def _double(self, made: list[str], nesting: int) -> bool:
-        """Text in double quotes; whether nothing in it is expanded."""
-        begun, known, text = self.at, True, self.text
-        self.at += 1
-        plain = re.compile(r'[^"\\$`]+')
-        while self.at < len(text):
-            char = text[self.at]
-            if (run := plain.match(text, self.at)) is not None:
-                made.append(run[0])
-                self.at = run.end()
-            elif char == '"':
-                self.at += 1
-                return known
-            elif char == "\\":
-                behind = text[self.at + 1 : self.at + 2]
-                made.append(behind if behind in '$`"\\' else f"\\{behind}".replace("\\\n", ""))
-                self.at += 2
-            else:
-                known = self._expansion(made, nesting) and known
-        self.at = begun
-        raise self._error('a quote " that is not closed')
-
-    def _expansion(self, made: list[str], nesting: int) -> bool:
-        """Pass `$…` or backquotes; true where it is a `$` alone."""
-        text = self.text
-        if text[self.at] == "`":
-            self.at += 1
-            self.list_of("`", (), nesting + 1)
-            return False
-        if text.startswith("$((", self.at):
-            self._arithmetic(self.at + 3)
-            return False
-        if text.startswith("$(", self.at):
-            self.at += 2
-            self.list_of(")", (), nesting + 1)
-            return False
-        if text.startswith("${", self.at):
-            self._braces()
-            return False
-        name = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])").match(text, self.at)
-        self.at = name.end() if name else self.at + 1
-        if name is None:
-            made.append("$")
-        return name is None
-
-    def _braces(self) -> None:
-        """Pass `${…}`, whatever stands in it."""
-        begun, depth = self.at, 0
-        while self.at < len(self.text):
-            char = self.text[self.at]
-            if char == "\\":
-                self.at += 1
-            elif char == '"' and (end := self.text.find('"', self.at + 1)) > 0:
-                self.at = end
-            elif self.text.startswith("${", self.at):
-                depth += 1
-                self.at += 1
-            elif char == "}":
-                depth -= 1
-                if depth == 0:
-                    self.at += 1
-                    return
-            self.at += 1
-        self.at = begun
-        raise self._error("a `${` that is not closed")
-
-    def _arithmetic(self, inner: int) -> None:
-        """Pass `((…))`."""
-        begun, self.at, depth = self.at, inner, 2
-        while self.at < len(self.text) and depth:
-            depth += {"(": 1, ")": -1}.get(self.text[self.at], 0)
-            self.at += 1
-        if depth:
-            self.at = begun
-            raise self._error("a `((` that is not closed")
-
-    def _array(self, nesting: int) -> None:
-        """Pass `(…)` behind `name=`; its words are no commands."""
-        begun = self.at
-        self.at += 1
-        while self.at < len(self.text):
-            char = self.text[self.at]
-            if char == ")":
-                self.at += 1
-                return
-            if char.isspace() or char in ";&|(<>":
-                self.at += 1
-            elif char == "#":
-                end = self.text.find("\n", self.at)
-                self.at = len(self.text) if end < 0 else end
-            else:
-                self._word(nesting)
-        self.at = begun
-        raise self._error("a `(` that is not closed")
-
-    def _test(self, nesting: int) -> None:
-        """Pass `[[ … ]]`."""
-        begun = self.at
-        while self.at < len(self.text):
-            char = self.text[self.at]
-            if char.isspace() or char in ";&|()<>#":
-                self.at += 1
-            elif self._word(nesting).raw == "]]":
-                return
-        self.at = begun
-        raise self._error("a `[[` that is not closed")
-
-    def _error(self, problem: str) -> LexError:
-        return LexError(bisect_right(self.lines, min(self.at, len(self.text))), problem)
 
 
 def _without(blocks: tuple[str, ...], opened: str) -> tuple[str, ...]:

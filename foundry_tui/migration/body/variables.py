@@ -52,7 +52,7 @@ def shims(body: Body) -> tuple[str, ...]:
             used.setdefault(found[1] or found[2], found.start())
     assigned = {name for c in body.lexed.commands for name, _ in c.assignments}
     launcher = body.draft.fields.get("launcher", Launcher.NONE)
-    if launcher is Launcher.TORCHRUN and _from_srun(body.draft):
+    if launcher is not Launcher.NONE and _from_srun(body.draft):
         for name in _RANKS:
             used.setdefault(name, -1)
     lines = []
@@ -68,7 +68,7 @@ def shims(body: Body) -> tuple[str, ...]:
 
 
 def _from_srun(draft: Draft) -> bool:
-    return any(f.name == "srun" and f.klass is Class.EMULATED for f in draft.findings)
+    return any(f.name == "srun" and f.became.startswith("launcher") for f in draft.findings)
 
 
 def _told(body: Body, name: str, at: int, value: str | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal as signals
 
+from foundry_tui.jobs.render import SECRET
 from foundry_tui.jobs.spec import Checkpoint, Retry
 from foundry_tui.migration.draft import Draft
 from foundry_tui.migration.nouns import Class
@@ -74,7 +75,7 @@ def chdir(draft: Draft, given: Given) -> None:
 
 
 def export(draft: Draft, given: Given) -> None:
-    names, lacking, everything = [], [], False
+    names, lacking, hidden, everything = [], [], [], False
     for part in given.value.split(","):
         name, equals, value = part.partition("=")
         if part.casefold() in ("none", "nil", ""):
@@ -82,11 +83,18 @@ def export(draft: Draft, given: Given) -> None:
         if part.casefold() == "all":
             everything = True
         elif equals and _VARIABLE.fullmatch(name) and not name.startswith(("SLURM_", "SBATCH_")):
-            draft.variable(name, value)
-            names.append(name)
+            if SECRET.search(name):
+                hidden.append(name)
+            else:
+                draft.variable(name, value)
+                names.append(name)
         else:
             lacking.append(part)
     became = f"environment: {', '.join(names)}" if names else "environment"
+    if hidden:
+        why = f"{', '.join(hidden)}: a value there would be readable: name it in `secrets`"
+        told = Given(line=given.line, name=given.name, value=f"{hidden[0]}=…")
+        return draft.say(told, became, why, Class.MANUAL, blocks=True)
     if lacking:
         why = f"the values of {', '.join(lacking)} stand in the shell of who submits: give them"
         return draft.say(given, became, why, Class.MANUAL, keep=True)

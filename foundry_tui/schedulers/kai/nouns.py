@@ -257,12 +257,13 @@ def node_of(
         state = NodeState.DOWN
         reason = None if ready is None else (ready.message or ready.reason)
     elif node.spec.unschedulable:
-        state = NodeState.DRAINING if held_milli else NodeState.DRAINED
+        state = NodeState.DRAINING if held_milli != 0 else NodeState.DRAINED
         why, by = node.metadata.note(DRAIN_REASON), node.metadata.note(DRAINED_BY)
         reason = f"{why or 'cordoned'} [{by}]" if by else why or "cordoned"
     else:
         full = held_milli is not None and count > 0 and held_milli >= 1000 * count
-        state = NodeState.ALLOCATED if full else NodeState.MIXED if held_milli else NodeState.IDLE
+        idle = held_milli == 0  # where it is not known, something is held: MIG, or a lost share
+        state = NodeState.ALLOCATED if full else NodeState.IDLE if idle else NodeState.MIXED
         reason = f"taints: {', '.join(taints)}" if taints else None
     model = node.metadata.label(gpus.PRODUCT)
     return EstateNode(

@@ -67,15 +67,17 @@ def seat(
     sharing = {g for h in held for g in h.groups}
     groups = _told(told, count)
     missing = sorted({*told, *sharing} - groups.keys())
+    whole = sorted(
+        (h for h in held if not h.groups and h.wish.devices and _plain(h.wish)),
+        key=lambda h: (h.since, h.pod),
+    )
+    if len(groups) + len(missing) + nameless + sum(h.wish.devices for h in whole) > count:
+        before = None  # more than there are: whoever came first in a reading would keep a device
     for group in missing:
         old = None if before is None else before.groups.get(group)
         if old is not None and old < count and old not in groups.values():
             groups[group] = old
     free = [i for i in range(count) if i not in set(groups.values())]
-    whole = sorted(
-        (h for h in held if not h.groups and h.wish.devices and _plain(h.wish)),
-        key=lambda h: (h.since, h.pod),
-    )
     pods: dict[str, tuple[int, ...] | None] = {}
     for holder in whole:
         stays = None if before is None else before.pods.get(holder.pod)

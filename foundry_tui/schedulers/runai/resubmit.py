@@ -8,10 +8,8 @@ is found by its submit token.
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import quote
 
 from foundry_tui.deadline import Deadline
@@ -28,9 +26,10 @@ from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.schedulers.ports import Denied, SchedulerError, Unavailable
 from foundry_tui.schedulers.runai.acts import GONE, UUID, native_id, perform_submit, unsure
 from foundry_tui.schedulers.runai.client import Client
+from foundry_tui.schedulers.runai.copying import Cannot, copied
 from foundry_tui.schedulers.runai.errors import NoAnswer, Refused, said
 from foundry_tui.schedulers.runai.exchange import Request
-from foundry_tui.schedulers.runai.nouns import TOKEN_ANNOTATION, TOKEN_VARIABLE, state_of
+from foundry_tui.schedulers.runai.nouns import TOKEN_VARIABLE, state_of
 from foundry_tui.schedulers.runai.receipts import POLL_S, SETTLE_S, find_submitted, read_workload
 from foundry_tui.schedulers.runai.request import TRAININGS
 from foundry_tui.schedulers.runai.rights import submit_refusal
@@ -40,21 +39,12 @@ from foundry_tui.schedulers.runai.wire import encoded
 FIELDS = ("gpu_milli", "qos")
 """What the new run can have otherwise: thousandths of a GPU over all its pods, priority class."""
 
-WHOLE_MILLI = 1000
 TRAINING = "training"
 
 BEGINS_ANEW = (
     "the new run begins to wait anew; nothing can be tried beforehand, and where the control plane "
     "refuses it the old one stays"
 )
-_SHARES = ("gpuRequestType", "gpuPortionRequest", "gpuPortionLimit")
-_MEMORY = ("gpuMemoryRequest", "gpuMemoryLimit")
-
-Json = dict[str, Any]
-
-
-class _Cannot(Exception):
-    """Why a workload cannot be made anew."""
 
 
 def preview(
@@ -104,13 +94,13 @@ def _item(
     native = native_id(act.source, target)
     try:
         if run is None or not UUID.fullmatch(native):
-            raise _Cannot(f"no run {native} was seen in the last reading")
+            raise Cannot(f"no run {native} was seen in the last reading")
         if why := _refusal(run, tables, me):
-            raise _Cannot(why)
+            raise Cannot(why)
         path = f"{TRAININGS}/{quote(native, safe='')}"
         record = json.loads(client.read(path, deadline).body)
         body = copied(record, dict(act.fields), token)
-    except _Cannot as error:
+    except Cannot as error:
         return _refused(item, str(error))
     except (SchedulerError, ValueError) as error:
         return _refused(item, f"it could not be read: {error}")
@@ -146,59 +136,6 @@ def _refusal(run: Run, tables: Tables, me: str) -> str | None:
         return "the control plane cannot delete it: actionsSupport.delete is false"
     project = tables.project(run.queue or "")
     return None if project is None else submit_refusal(tables, project)
-
-
-def copied(record: Mapping[str, Any], fields: Mapping[str, str], token: str) -> Json:
-    """The body that creates the workload of a record anew.
-
-    Raises:
-        _Cannot: the record does not tell all, or the copy would be another thing.
-    """
-    spec = record.get("spec")
-    missing = [n for n in ("projectId", "clusterId", "name") if not record.get(n)]
-    if not isinstance(spec, dict) or missing:
-        raise _Cannot(f"its record tells no {missing[0] if missing else 'spec'}")
-    for claim in (spec.get("storage") or {}).get("pvc") or ():
-        if not claim.get("existingPvc"):
-            named = claim.get("claimName") or claim.get("path")
-            raise _Cannot(f"volume {named} was made with it, and the copy would have a new one")
-    made = copy.deepcopy(spec)
-    if (milli := fields.get("gpu_milli")) is not None:
-        _ask(made, int(milli))
-    if (qos := fields.get("qos")) is not None:
-        made["priorityClass"] = qos
-    if made == spec:
-        raise _Cannot("it asks for that already: nothing to change")
-    for part, name in (
-        ("annotations", TOKEN_ANNOTATION),
-        ("environmentVariables", TOKEN_VARIABLE),
-    ):
-        others = [pair for pair in made.get(part) or () if pair.get("name") != name]
-        made[part] = [*others, {"name": name, "value": token}]
-    return {
-        "name": record.get("requestedName") or record["name"],
-        "useGivenNameAsPrefix": True,
-        "projectId": str(record["projectId"]),
-        "clusterId": record["clusterId"],
-        "spec": made,
-    }
-
-
-def _ask(spec: Json, milli: int) -> None:
-    """Let the pods of a spec ask for so many thousandths of GPUs together."""
-    pods = int(spec.get("parallelism") or 1)
-    share, rest = divmod(milli, pods)
-    if rest:
-        raise _Cannot(f"gpu_milli: {milli} is not the same share for each of its {pods} pods")
-    if share < 1 or (share > WHOLE_MILLI and share % WHOLE_MILLI):
-        raise _Cannot(f"a pod has a part of one GPU or whole GPUs, not {share / WHOLE_MILLI:g}")
-    compute = spec.get("compute") or {}
-    kept = {k: v for k, v in compute.items() if k not in (*_SHARES, *_MEMORY)}
-    kept["gpuDevicesRequest"] = max(1, share // WHOLE_MILLI)
-    if share < WHOLE_MILLI:
-        portion = share / WHOLE_MILLI
-        kept |= dict(zip(_SHARES, ("portion", portion, portion), strict=True))
-    spec["compute"] = kept
 
 
 def perform(client: Client, sent: Preview) -> tuple[Receipt, ...]:

@@ -23,6 +23,9 @@ GPUS_PER_NODE = 8
 DEPARTMENTS = {"vision": "research", "speech": "research", "genomics": "product"}
 """Run:ai projects and the departments above them."""
 
+COORDINATES = "bio"
+"""The account of the simulated Slurm whose runs the user may change too, as its coordinator."""
+
 PLANS_QUOTA_OF = "research"
 """The department whose quotas the user of the simulated estate may change: by a role of the site's
 own, which gives no right to anybody's workloads."""

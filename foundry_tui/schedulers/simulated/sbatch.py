@@ -7,8 +7,9 @@ import re
 from foundry_tui.estate.acts import Submit
 from foundry_tui.estate.run import Request as Asked
 from foundry_tui.schedulers.simulated.layout import GPUS_PER_NODE, USER
-from foundry_tui.schedulers.slurm.directives import parse, request_of
+from foundry_tui.schedulers.slurm.directives import parse
 from foundry_tui.schedulers.slurm.hostlist import expand
+from foundry_tui.schedulers.slurm.requested import request_of
 from scheduler_sim.cluster import WHOLE_MILLI, Request
 from scheduler_sim.jobs import JobSpec, State
 

@@ -12,9 +12,9 @@ from foundry_tui.estate.rights import Association, Limit, Rights
 from foundry_tui.estate.run import ArrayPart, Placement, Run
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.estate.usage import Account, OwnTotals, Window
-from foundry_tui.schedulers.ports import Estimate
-from foundry_tui.schedulers.simulated import nouns, sbatch
-from foundry_tui.schedulers.simulated.layout import USER
+from foundry_tui.schedulers.ports import BatchScript, Estimate
+from foundry_tui.schedulers.simulated import nouns, sbatch, scripts
+from foundry_tui.schedulers.simulated.layout import COORDINATES, USER
 from foundry_tui.schedulers.simulated.slurm_acts import SlurmActs, sbatch_words
 from foundry_tui.schedulers.simulated.slurm_fields import UnknownField, changed
 from foundry_tui.schedulers.simulated.source import newcomer, words
@@ -31,6 +31,9 @@ ASKED_ENDS = 2000
 
 ROOT = "root"
 """The account above all others."""
+
+SHARES = 1
+"""Fair-share points of every account: Slurm's default."""
 
 HOW = "the simulated scheduler's own plan: running work ends at its time limits"
 
@@ -186,6 +189,10 @@ class SlurmManners(SlurmActs):
             }
         )
 
+    def batch_script(self, raw_id: str, *, ended: bool) -> BatchScript:
+        """A script that fits the job; those of others are for administrators, as in Slurm."""
+        return scripts.answer(self.live, raw_id, admin=self.admin)
+
     def raw_id(self, job: Job) -> str:
         """The job's own number; `JobIDRaw` of the accounting."""
         return str(job.number)
@@ -205,7 +212,12 @@ class SlurmManners(SlurmActs):
         return (
             Account(name=ROOT),
             *(
-                Account(name=name, parent=ROOT, quota_gpu_milli=spec.account_limits.get(name))
+                Account(
+                    name=name,
+                    parent=ROOT,
+                    quota_gpu_milli=spec.account_limits.get(name),
+                    shares=SHARES,
+                )
                 for name in sorted(names)
             ),
         )
@@ -301,6 +313,7 @@ class SlurmManners(SlurmActs):
             admin=self.admin and user in (None, USER),
             may_nodes=self.admin and user in (None, USER),
             may_queues=self.admin and user in (None, USER),
+            coordinates=(COORDINATES,) if user in (None, USER) else (),
             # Of others it is not told here which accounts they may charge.
             associations=None
             if user not in (None, USER)

@@ -29,7 +29,7 @@ from foundry_tui.estate.acts import (
 from foundry_tui.estate.run import Run
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.simulated import sbatch
-from foundry_tui.schedulers.simulated.layout import USER
+from foundry_tui.schedulers.simulated.layout import COORDINATES, USER
 from foundry_tui.schedulers.simulated.live import Live
 from foundry_tui.schedulers.simulated.slurm_fields import changed, value
 from foundry_tui.schedulers.simulated.slurm_rules import perform_rule, preview_rule, shown_rule
@@ -163,13 +163,13 @@ class SlurmActs(SimulatedSource):
             held = isinstance(act, Requeue) and act.hold
             command = ("scontrol", f"{verb}hold" if held else verb, job)
         refusal = None
-        if run is not None and self._others(run.user):
+        if run is not None and self._others(run.user, run.account):
             refusal = f"Access/permission denied: the run belongs to {run.user}; {_WHO_MAY}"
         return self.item(act, target, run, command, refusal)
 
-    def _others(self, owner: str | None) -> bool:
+    def _others(self, owner: str | None, account: str | None) -> bool:
         """Whether a run belongs to somebody whose runs this user may not change."""
-        return not self.admin and others_run(owner)
+        return not self.admin and others_run(owner) and account != COORDINATES
 
     def _with_values(self, engine: LiveCluster, act: ChangeRun, item: PreviewItem) -> PreviewItem:
         """The item with what the run asks for now beside its state."""
@@ -225,7 +225,7 @@ class SlurmActs(SimulatedSource):
         if not jobs:
             text = safe(f"Slurm knows no live job {native}")
             return Receipt(target=item.target, status=ReceiptStatus.UNCHANGED, message=text)
-        denied = next((j.spec.user for j in jobs if self._others(j.spec.user)), None)
+        denied = next((j.spec.user for j in jobs if self._others(j.spec.user, j.spec.account)), None)
         if denied is not None:
             return refused(item, f"Access/permission denied: the run belongs to {denied}")
         said = [self._one(act, job) for job in jobs]

@@ -18,6 +18,7 @@ from foundry_tui.estate.source import Source, SourceState
 from foundry_tui.estate.text import SafeText, safe
 from foundry_tui.estate.usage import Account, Accounting, OwnTotals, Window
 from foundry_tui.schedulers.ports import (
+    BatchScript,
     Denied,
     Estimate,
     Log,
@@ -33,6 +34,7 @@ from foundry_tui.schedulers.slurm import (
     probe,
     receipts,
     rights,
+    scripts,
     submit,
 )
 from foundry_tui.schedulers.slurm.accounting import books
@@ -246,6 +248,10 @@ class SlurmAdapter:
     def details(self, run: Run) -> dict[str, SafeText]:
         """Slurm's own words about one run."""
         return read_details(self.commands, run)
+
+    def batch_script(self, raw_id: str, *, ended: bool) -> BatchScript:
+        """The script of a job, from the controller while it knows it, else from slurmdbd."""
+        return scripts.read_script(self.commands, raw_id, ended=ended)
 
     def estimate(self, run: Run, *, changes: tuple[tuple[str, str], ...] = ()) -> Estimate:
         """When Slurm would start a run like this one: `sbatch --test-only`."""

@@ -141,7 +141,7 @@ def _old_of(
     for name, _ in act.fields:
         name = INSTEAD[name] if name in INSTEAD and _value(record, name) == "" else name
         value = _value(record, name)
-        if name == "priority" and not basic:
+        if (name == "priority" and not basic) or (name == "begin" and record.delayed):
             value = ""
         if value is None or (not value and name in GPU_FIELDS):
             return None

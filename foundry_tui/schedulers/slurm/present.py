@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from foundry_tui.schedulers.ports import SchedulerError, Unavailable
 from foundry_tui.schedulers.slurm.commands import Commands
@@ -43,6 +43,7 @@ COLUMNS = {
     "per_task": ("tres-per-task", 256),
     "dependency": ("dependency", 1024),
     "begin": ("eligibletime", 20),
+    "restarts": ("restartcnt", 8),
     "reservation": ("reservation", 128),
     "licenses": ("licenses", 256),
     "nice": ("nice", 12),
@@ -52,6 +53,8 @@ COLUMNS = {
 
 CHUNK = 500
 """Ids in one call: a command line has an end."""
+
+REQUEUE_DELAY = timedelta(seconds=130)
 
 EXACT = frozenset({"nodes", "memory_per_cpu", "memory_per_node"})
 """Fields that only `scontrol show job` tells exactly."""
@@ -74,6 +77,18 @@ class Present:
     @property
     def held(self) -> bool:
         return self.state == "PENDING" and self.words.get("priority") == "0"
+
+    @property
+    def delayed(self) -> bool:
+        """Whether it begins later only because it was requeued, and not because somebody said so.
+
+        Slurm sets the begin of what it puts back 120 s ahead, over any older one (22.05).
+        """
+        text = self.words.get("begin", "")
+        if not text or self.words.get("restarts", "0") in ("", "0"):
+            return False
+        ahead = datetime.fromisoformat(text).replace(tzinfo=UTC) - datetime.now(UTC)
+        return ahead <= REQUEUE_DELAY
 
 
 def read_present(

@@ -192,7 +192,7 @@ class KubeLab:
             for path in objects.WORKLOADS:
                 at = path.format(namespace=space)
                 self.api.delete(at, propagationPolicy="Background", gracePeriodSeconds="0")
-        until(lambda: not self.workloads(), 30, "the workloads of the last test to go")
+        until(lambda: not self.workloads(), 90, "the workloads of the last test to go")
         self._delete_others("/api/v1/namespaces", [*objects.NAMESPACES, *objects.SYSTEM])
         until(lambda: not self._namespaces_of_tests(), 60, "the namespaces of the last test to go")
 

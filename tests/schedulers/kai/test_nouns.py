@@ -404,6 +404,14 @@ def test_the_states_of_a_node() -> None:
     cordoned["spec"]["unschedulable"] = True
     assert as_seen(cordoned, 0).state is NodeState.DRAINED
     assert as_seen(cordoned, 1000).state is NodeState.DRAINING
+    # What is held and not known is not nothing.
+    assert as_seen(cordoned, None).state is NodeState.DRAINING
+    assert as_seen(node("n", 8), None).state is NodeState.MIXED
+    cordoned["metadata"]["annotations"] = {
+        "foundry/drain-reason": "fan",
+        "foundry/drained-by": "eve",
+    }
+    assert as_seen(cordoned, 0).reason == "fan [eve]"
     dead = node("n", 8)
     dead["status"]["conditions"] = [
         {"type": "Ready", "status": "Unknown", "message": "Kubelet stopped\nposting"}

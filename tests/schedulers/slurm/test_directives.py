@@ -14,10 +14,11 @@ from foundry_tui.schedulers.slurm.directives import (
     SHORT,
     VALUED,
     DirectiveError,
+    occurrences,
     parse,
-    request_of,
     time_limit_s,
 )
+from foundry_tui.schedulers.slurm.requested import request_of
 
 
 def script(*directives: str) -> bytes:
@@ -378,3 +379,16 @@ def test_what_is_rendered_parses_back(valued: dict[str, str], flags: set[str]) -
     expected = {**valued, **dict.fromkeys(flags, "")}
     assert parse("\n".join(["#!/bin/sh", *lines, "true"]).encode()) == expected
     assert parse(b"", tuple(f"--{n}={v}" for n, v in valued.items())) == valued
+
+
+def test_every_option_is_told_with_its_line_though_a_later_one_overrules_it() -> None:
+    text = script("-J a -HQ", "--time=1", "-t", "2", "hetjob", "-J b")
+    assert occurrences(text) == (
+        (2, "job-name", "a"),
+        (2, "hold", ""),
+        (2, "quiet", ""),
+        (3, "time", "1"),
+        (4, "time", "2"),
+    )
+    with pytest.raises(DirectiveError, match="line 2"):
+        occurrences(script("stray"))

@@ -198,8 +198,10 @@ def test_a_move_of_a_running_job_starts_without_the_delay_of_a_requeue(root: Han
     assert (receipt.status, receipt.after) == (DONE, "held")
     assert preview.inverse is None
     assert asks(root, job)["begin"], "Slurm lets a requeued job wait for two minutes (22.05)"
-    _, receipt = owner.change(job, nodelist="h02", begin="")
+    preview, receipt = owner.change(job, nodelist="h02", begin="")
     assert receipt.status is DONE
+    back = (("nodelist", "h01"), ("begin", ""))
+    assert preview.inverse == ChangeRun(source="lab", runs=runs, fields=back)
     _, receipt = owner.do(Release(source="lab", runs=runs))
     assert receipt.status is DONE
     root.lab.wait(job, "RUNNING")

@@ -13,7 +13,7 @@ from foundry_tui.schedulers.slurm.tres import parse_tres
 
 HOUR_S = 3600
 BOOKS_TIMEOUT_S = 120.0
-_ASSOC = ("User", "GrpTRES", "ParentName", "Account")
+_ASSOC = ("User", "GrpTRES", "Fairshare", "ParentName", "Account")
 _SREPORT = ("Login", "TRESName", "Used", "Account")
 NOTES = (
     safe("slurmdbd sums up each hour soon after it ends: an hour that is not summed up is missing"),
@@ -33,7 +33,7 @@ def tracked(commands: Commands) -> frozenset[str]:
 
 
 def read_accounts(commands: Commands, cluster: str) -> tuple[Account, ...]:
-    """The accounts of a cluster by name, each with the one above it and its `GrpTRES` of GPUs.
+    """The accounts of a cluster by name, each with its parent, shares and `GrpTRES` of GPUs.
 
     Deleted ones too, for their jobs keep their names. A limit on GPUs of one type is not a quota of
     GPUs, so it is passed over.
@@ -53,7 +53,7 @@ def read_accounts(commands: Commands, cluster: str) -> tuple[Account, ...]:
         timeout_s=BOOKS_TIMEOUT_S,
     )
     found = {}
-    for user, limits, parent, name in _rows(out, len(_ASSOC)):
+    for user, limits, shares, parent, name in _rows(out, len(_ASSOC)):
         if user:
             continue
         gpus = parse_tres(limits).get("gres/gpu", "")
@@ -61,6 +61,7 @@ def read_accounts(commands: Commands, cluster: str) -> tuple[Account, ...]:
             name=safe(name),
             parent=safe(parent) or None,
             quota_gpu_milli=WHOLE_MILLI * int(gpus) if gpus.isdigit() else None,
+            shares=int(shares) if shares.isdigit() else None,
         )
     return tuple(found[name] for name in sorted(found))
 

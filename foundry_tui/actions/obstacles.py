@@ -1,0 +1,159 @@
+"""What stands in the way of a plan: approvals, the journal, another plan, a changed estate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from foundry_tui.actions import permitted
+from foundry_tui.actions.errors import ActionError
+from foundry_tui.actions.site import Site
+from foundry_tui.changes import planfile
+from foundry_tui.changes.steps import DONE, UNSETTLED, Step, acts_in
+from foundry_tui.estate.actrecords import targets
+from foundry_tui.estate.acts import Act, Resubmit
+from foundry_tui.estate.plan import Move, Plan
+from foundry_tui.estate.precondition import broken, changed_by
+from foundry_tui.estate.snapshot import Snapshot
+from foundry_tui.estate.text import safe
+from foundry_tui.store.journal import JournalError, Record
+from foundry_tui.store.plans import Plans
+
+PLANS = "plans"
+"""The folder of applied plans, below the state_dir."""
+
+
+def plans(site: Site) -> Plans:
+    """The plans that were applied here.
+
+    Raises:
+        ActionError: there is no folder for them.
+    """
+    return Plans(site.state / PLANS)
+
+
+def intact(site: Site) -> None:
+    """Refuse to go on where the journal is not as it was written.
+
+    Raises:
+        ActionError: it is not, and how.
+    """
+    if words := tampered(site):
+        raise ActionError(f"nothing was sent: {words[0]}")
+
+
+def approval(site: Site, plan: Plan, needed: int, why: str | None) -> dict[str, Any]:
+    """Who agreed, and who has still to."""
+    if not needed:
+        return {}
+    names = permitted.approved(site, plan)
+    if len(names) >= needed:
+        return {"approved_by": names}
+    count = f"{needed} other{'s' if needed != 1 else ''} must agree"
+    so_far = f"so far {', '.join(names)}" if names else "nobody has so far"
+    words = f"{count} ({why or 'the policy'}): {so_far}; they run `foundry approve PLAN`"
+    return {"approved_by": names, "needs_approval": words}
+
+
+def tampered(site: Site) -> list[str]:
+    """Why the journal cannot be built upon: a line that a crash cut short is no reason."""
+    try:
+        problems = [one for one in site.journal.verify() if one.kind != "torn"]
+    except JournalError as error:
+        return [str(error)]
+    if not problems:
+        return []
+    more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return [
+        f"the journal is not as it was written ({problems[0]}{more}), so what was done before is "
+        "not known; `foundry journal --verify` tells more. Move it aside to begin a new one"
+    ]
+
+
+def other_plan(site: Site, plan: Plan) -> list[str]:
+    """Why the id of a plan is another plan's already."""
+    try:
+        kept = plans(site).load(plan.id)
+        if kept is None or planfile.digest(planfile.read(kept)) == planfile.digest(plan):
+            return []
+    except OSError as error:
+        return [f"the plan that was applied as {plan.id} cannot be read: {error.strerror or error}"]
+    except planfile.PlanError as error:
+        return [f"what was kept as plan {plan.id} is no plan: {error}"]
+    return [
+        f"another plan was applied as {plan.id}, and this file asks for something else: give it "
+        "an `id` of its own"
+    ]
+
+
+def missing(
+    plan: Plan, moves: Sequence[Move], known: Mapping[tuple[str, int], Record]
+) -> Iterator[str]:
+    """Moves that were chosen without one that they build upon."""
+    chosen_ids = {move.id for move in moves}
+    about = {move.id: {move.target.id, *move.displaces} for move in plan.moves}
+    for place, move in enumerate(plan.moves):
+        if move.id not in chosen_ids:
+            continue
+        needs = about[move.id] | ({move.awaits} if move.awaits is not None else set())
+        for other in plan.moves[:place]:
+            if other.id in chosen_ids or not other.steps or needs.isdisjoint(about[other.id]):
+                continue
+            if not _whole(other, known):
+                shared = ", ".join(sorted(needs & about[other.id]))
+                yield f"{move.id} builds upon {other.id} ({shared}): choose that one too"
+
+
+def _whole(move: Move, known: Mapping[tuple[str, int], Record]) -> bool:
+    """Whether every step of a move was carried out."""
+    records = [known.get((move.id, index)) for index in range(len(move.steps))]
+    return all(r is not None and r.change.status in DONE for r in records)
+
+
+def differing(steps: Sequence[Step]) -> Iterator[str]:
+    """Moves whose file holds a command that is not the one that would be sent."""
+    by_move: dict[str, list[Step]] = {}
+    for step in steps:
+        by_move.setdefault(step.move.id, []).append(step)
+    for move_id, mine in by_move.items():
+        command = mine[0].move.command
+        sent = [one for step in mine for one in step.commands if one]
+        if command is None or not sent or command in sent:
+            continue
+        yield (
+            f"{move_id}: the file says {safe(' '.join(command))!r}, what would be sent is "
+            f"{safe(' '.join(sent[0]))!r}"
+        )
+
+
+def changed_since(
+    snapshot: Snapshot, steps: Sequence[Step], known: Mapping[tuple[str, int], Record]
+) -> tuple[str, ...]:
+    """What has changed since the plan was made, but by the plan itself."""
+    earlier = acts_in(known, *DONE, *UNSETTLED)
+    found: list[str] = []
+    for move in dict.fromkeys(step.move.id for step in steps):
+        mine = [step for step in steps if step.move.id == move]
+        if not all(step.done is not None for step in mine):
+            found += (f"{move}: {words}" for words in held(snapshot, mine[0].move, earlier))
+        earlier += [step.act for step in mine]
+    return tuple(found)
+
+
+def held(snapshot: Snapshot, move: Move, acts: Iterable[Act] = ()) -> tuple[str, ...]:
+    """What of a move's precondition no longer holds; `acts` are those that the plan sends before.
+
+    A broken one is told in a sentence of what was and what is.
+    """
+    mine = [act for act in acts if move.target.id in targets(act)]
+    if any(isinstance(act, Resubmit) for act in mine):
+        return ()
+    changed = frozenset[str]().union(*(changed_by(act) for act in mine))
+    return broken(snapshot, move, changed=changed)
+
+
+def touched(steps: Sequence[Step], snapshot: Snapshot) -> int:
+    """How many targets are touched, each task of an array for itself."""
+    tasks = {run.id: run.count for run in snapshot.runs}
+    names = dict.fromkeys(one for step in steps for one in targets(step.act))
+    return sum(tasks.get(name, 1) for name in names)

@@ -1,0 +1,91 @@
+"""Batch scripts of jobs: from the controller while it knows them, from slurmdbd when it keeps them.
+
+Asked for as the user of this process: Slurm gives a user his own scripts, and those of all to its
+operators. What it refuses stays unseen.
+"""
+
+from __future__ import annotations
+
+import re
+
+from foundry_tui.estate.text import safe
+from foundry_tui.schedulers.ports import BatchScript, SchedulerError
+from foundry_tui.schedulers.slurm.commands import (
+    NOT_ALLOWED,
+    UNREACHABLE,
+    Commands,
+    failure,
+    message,
+)
+
+MAX_BYTES = 8 << 20
+"""Twice Slurm's own default cap on a script (`max_script_size`)."""
+
+NOT_KEPT = safe(
+    "slurmdbd keeps no scripts of jobs that are over: AccountingStoreFlags has no job_script"
+)
+INTERACTIVE = BatchScript(interactive=True, reason=safe("it never had a batch script"))
+
+_FLAGS = re.compile(r"^AccountingStoreFlags\s*=(.*)$", re.MULTILINE)
+_BATCH = re.compile(r"^ *BatchFlag=(\d)", re.MULTILINE)
+_HEAD = re.compile(rb"Batch Script for [^\n]*\n-+\n")
+_NONE = b"NONE"
+
+
+def read_script(commands: Commands, job: str, *, ended: bool) -> BatchScript:
+    """The script of one job by its number.
+
+    Raises:
+        Unavailable: Slurm did not answer.
+        ValueError: `job` is no number.
+    """
+    if not job.isascii() or not job.isdigit():
+        raise ValueError(f"job: expected a number, not {job!r}")
+    return _stored(commands, job) if ended else _live(commands, job)
+
+
+def _live(commands: Commands, job: str) -> BatchScript:
+    done = commands.run("scontrol", "write", "batch_script", job, "-", max_bytes=MAX_BYTES)
+    if done.code == 0:
+        return BatchScript(data=done.out.removesuffix(b"\n"))
+    words = message(done)
+    if any(mark in words for mark in UNREACHABLE):
+        raise failure("scontrol write batch_script", done)
+    if any(mark in words for mark in NOT_ALLOWED):
+        return BatchScript(reason=safe("Slurm gives it to its owner and to operators alone"))
+    if not _is_batch(commands, job):
+        return INTERACTIVE
+    return BatchScript(reason=safe(f"scontrol: {words or 'no answer'}", max_cells=200))
+
+
+def _is_batch(commands: Commands, job: str) -> bool:
+    """Whether a job has a batch script, as far as the controller tells; the first word counts."""
+    try:
+        text = commands.read("scontrol", "show", "job", job).decode("utf-8", "replace")
+    except SchedulerError:
+        return True
+    flag = _BATCH.search(text)
+    return flag is None or flag[1] != "0"
+
+
+def _stored(commands: Commands, job: str) -> BatchScript:
+    """What slurmdbd has; it says NONE of a job without one, and of one whose script it lost."""
+    shown = commands.read("scontrol", "show", "config").decode("utf-8", "replace")
+    flags = _FLAGS.search(shown)
+    if flags is not None and "job_script" not in flags[1]:
+        return BatchScript(reason=NOT_KEPT)
+    done = commands.run("sacct", "-B", "-j", job, max_bytes=MAX_BYTES)
+    words = message(done)
+    if done.code and any(mark in words for mark in UNREACHABLE):
+        raise failure("sacct -B", done)
+    head = _HEAD.match(done.out)
+    if done.code or head is None:
+        refused = any(mark in words for mark in NOT_ALLOWED) or "denied" in words.lower()
+        why = "Slurm gives it to its owner and to operators alone" if refused else words
+        return BatchScript(reason=safe(why or "slurmdbd has no such job", max_cells=200))
+    body = done.out[head.end() :].removesuffix(b"\n")
+    if body.strip() == _NONE:
+        return BatchScript(
+            reason=safe("slurmdbd has none: interactive, or from before it kept any")
+        )
+    return BatchScript(data=body)

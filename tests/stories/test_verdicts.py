@@ -1,0 +1,43 @@
+"""Advice is applied to a real Slurm by an operator, and keeps what it promised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.verdicts import Bench, at, short_credentials
+from tests.lab.accounts import Account
+from tests.lab.components import require
+from tests.lab.daemons import until
+from tests.lab.slurm import SlurmLab
+
+SEEDS = (1, 2, 5)
+"""States in which something can be moved; `python -m benchmarks.verdicts` plays hundreds."""
+
+
+@pytest.fixture
+def bench(lab: SlurmLab) -> Iterator[Bench]:
+    """An operator at the lab, in which a job that was put back starts again soon."""
+    require("slurm", Account.missing())
+    conf = Path(lab.env["SLURM_CONF"])
+    before = conf.read_text()
+    short_credentials(lab)
+    yield at(lab, print)
+    conf.write_text(before)
+    lab.stop_controller()
+    lab.start_controller()
+    until(lambda: set(lab.node_states().values()) == {"idle"}, 30, "all nodes to be idle")
+
+
+def test_what_advice_promises_a_real_slurm_keeps(bench: Bench) -> None:
+    for seed in SEEDS:
+        bench.play(seed)
+    tally = bench.tally
+    told = "\n".join(tally.surprises)
+    assert tally.plans == len(SEEDS), told
+    assert tally.lies == 0, told
+    assert sum(tally.sent.values()) > 0
+    assert tally.accepted == +tally.sent, told
+    assert (tally.share() or 0.0) >= 0.9, told
