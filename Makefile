@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input insta
 # a foundry whose byte code is not kept is compiled again at each of the thousand starts of the tests
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install run agent test test-alone test-stories test-labs test-tracked lint bench bench-terminal bench-kube bench-placement bench-telemetry bench-reports bench-tracking docs pictures clean
+.PHONY: install run agent test test-alone test-stories test-labs test-tracked lint bench bench-terminal bench-kube bench-placement bench-telemetry bench-reports bench-tracking verdicts docs pictures clean
 
 install: $(CORE)
 	@:
@@ -23,7 +23,8 @@ run: $(CORE)
 # of its kind has it alone: Kubernetes is started in one, MLflow's server in as few as may be.
 LABS := $(addprefix tests/,agent collector lab schedulers telemetry explain/test_lab.py optimiser/test_lab.py \
   scheduler_sim/cli/test_slurm.py scheduler_sim/history/test_lab_order.py actions/test_shell.py \
-  estate/test_fairshare.py migration/test_corpus_lab.py stories/test_both.py stories/test_containers.py)
+  estate/test_fairshare.py migration/test_corpus_lab.py stories/test_both.py stories/test_containers.py \
+  stories/test_change_kai.py)
 TRACKED := $(addprefix tests/,tracking actions/test_record.py actions/experiments/test_find.py \
   collector/test_mirroring.py \
   $(patsubst %,stories/test_%.py,comparing kill_matrix record reproduce server_goes tracking))
@@ -93,6 +94,10 @@ bench-reports: $(DEV)
 # tracked runs on a real MLflow server, for example: make bench-tracking ARGS="--sizes 1000 10000"
 bench-tracking: $(DEV)
 	@$(BIN)/python -m benchmarks.tracking $(ARGS)
+
+# random states of a real Slurm, advised, applied and judged: make verdicts ARGS="--states 20 --seed 7"
+verdicts: $(DEV)
+	@$(BIN)/python -m benchmarks.verdicts $(ARGS)
 
 docs: $(CORE)
 	@$(BIN)/python -m foundry_tui.cli.docs

@@ -48,7 +48,7 @@ SACCTMGR = """\
 #!/bin/sh
 case "$*" in
   *tres*) printf 'cpu|\\nmem|\\ngres|gpu\\n' ;;
-  *assoc*) for n in $(seq 0 39); do echo "||root|acc$n"; done ;;
+  *assoc*) for n in $(seq 0 39); do echo "||1|root|acc$n"; done ;;
 esac
 """
 OTHERS = """\

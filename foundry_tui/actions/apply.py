@@ -13,6 +13,7 @@ from foundry_tui.actions import permitted, verdicts
 from foundry_tui.actions.act import may_change
 from foundry_tui.actions.errors import ActionError, NothingMatched, SourceMissing, WrongUse
 from foundry_tui.actions.obstacles import (
+    Earlier,
     approval,
     changed_since,
     differing,
@@ -38,7 +39,6 @@ from foundry_tui.changes.steps import (
 )
 from foundry_tui.changes.turn import LOCK, Busy, turn
 from foundry_tui.estate.actrecords import targets
-from foundry_tui.estate.acts import Act
 from foundry_tui.estate.passages import whole
 from foundry_tui.estate.plan import Move, Plan
 from foundry_tui.estate.precondition import Value, observed, source_of
@@ -256,11 +256,12 @@ def compared(
 
     Needs no scheduler to ask, so a saved estate serves too.
     """
-    earlier: list[Act] = []
+    earlier = Earlier()
     found = []
     for move in plan.moves:
-        found.append((move, observed(snapshot, move), held(snapshot, move, earlier)))
-        earlier += move.steps
+        acts = earlier.on(move.target.id)
+        found.append((move, observed(snapshot, move), held(snapshot, move, acts)))
+        earlier.add(move.steps)
     return tuple(found), planfile.foreign(plan, plan.moves, snapshot)
 
 

@@ -91,6 +91,8 @@ def missing(
 ) -> Iterator[str]:
     """Moves that were chosen without one that they build upon."""
     chosen_ids = {move.id for move in moves}
+    if all(move.id in chosen_ids for move in plan.moves if move.steps):
+        return
     about = {move.id: {move.target.id, *move.displaces} for move in plan.moves}
     for place, move in enumerate(plan.moves):
         if move.id not in chosen_ids:
@@ -130,22 +132,44 @@ def changed_since(
     snapshot: Snapshot, steps: Sequence[Step], known: Mapping[tuple[str, int], Record]
 ) -> tuple[str, ...]:
     """What has changed since the plan was made, but by the plan itself."""
-    earlier = acts_in(known, *DONE, *UNSETTLED)
+    earlier = Earlier(acts_in(known, *DONE, *UNSETTLED))
     found: list[str] = []
-    for move in dict.fromkeys(step.move.id for step in steps):
-        mine = [step for step in steps if step.move.id == move]
+    by_move: dict[str, list[Step]] = {}
+    for step in steps:
+        by_move.setdefault(step.move.id, []).append(step)
+    for name, mine in by_move.items():
+        move = mine[0].move
         if not all(step.done is not None for step in mine):
-            found += (f"{move}: {words}" for words in held(snapshot, mine[0].move, earlier))
-        earlier += [step.act for step in mine]
+            acts = earlier.on(move.target.id)
+            found += (f"{name}: {words}" for words in held(snapshot, move, acts))
+        earlier.add(step.act for step in mine)
     return tuple(found)
 
 
+class Earlier:
+    """The acts that a plan sends before a move, by what they change."""
+
+    def __init__(self, acts: Iterable[Act] = ()) -> None:
+        self._on: dict[str, list[Act]] = {}
+        self.add(acts)
+
+    def add(self, acts: Iterable[Act]) -> None:
+        """These come before all that is asked about from now on."""
+        for act in acts:
+            for name in targets(act):
+                self._on.setdefault(name, []).append(act)
+
+    def on(self, target: str) -> Sequence[Act]:
+        """Those that change a target, in their order."""
+        return self._on.get(target, ())
+
+
 def held(snapshot: Snapshot, move: Move, acts: Iterable[Act] = ()) -> tuple[str, ...]:
-    """What of a move's precondition no longer holds; `acts` are those that the plan sends before.
+    """What of a move's precondition no longer holds; `acts` are those sent before on its target.
 
     A broken one is told in a sentence of what was and what is.
     """
-    mine = [act for act in acts if move.target.id in targets(act)]
+    mine = tuple(acts)
     if any(isinstance(act, Resubmit) for act in mine):
         return ()
     changed = frozenset[str]().union(*(changed_by(act) for act in mine))

@@ -66,6 +66,12 @@ ON_SCREEN: tuple[Action, ...] = (
         "Every step of the marked moves: the exact command, and what stands in the way.",
         "d",
     ),
+    _key(
+        "board",
+        "Migration",
+        "Per account: what has moved, what is left, and what blocks it.",
+        "Z",
+    ),
     _key("transpose", "Transpose", "Runs as rows, or as columns.", "X"),
     _key("rank", "Rank", "Runs by their last, best or smoothed value, or as marked.", "K"),
     _key("smooth", "Smooth", "Curves as a moving average, or as they were logged.", "tilde"),

@@ -58,9 +58,9 @@ class Site:
     `playing` says that whoever acts sees that the estate is simulated, as on the screens: a script
     must not believe that its submit has reached a scheduler.
 
-    `clock` is the time of the estate: that of the simulation in the demo, where changes are dated by
-    it too, since what they promise is measured by it. `untracked` tells why
-    there was no tracking server when `tracker` was last asked for.
+    `clock` is the time of the estate: that of the simulation in the demo, where changes are dated
+    by it too, since what they promise is measured by it. `untracked` tells why there was no
+    tracking server when `tracker` was last asked for.
     """
 
     options: Options

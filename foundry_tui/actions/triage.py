@@ -18,6 +18,7 @@ from foundry_tui.estate.precondition import observed
 from foundry_tui.estate.run import HOLDING, LIVE, Run, RunState
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.usage import Window
+from foundry_tui.estate.waste import is_idle
 from foundry_tui.triage.nouns import Finding, Judged, Rule, Seen, Try
 from foundry_tui.triage.rules import BUILT_IN, judge
 
@@ -220,6 +221,8 @@ def planned(site: Site, found: Triage) -> Plan:
             if run is None or finding.run in moves or run.state not in LIVE:
                 continue
             act, why = _act(one.rule, run, found.shares)
+            if one.rule.kind == "idle" and _works_too(one.rule, run, found.snapshot):
+                act, why = None, "others of its GPUs work, or nobody has read them so long"
             if act is None:
                 left.append(NotProposed(target, f"{one.rule.name}: {why}"))
                 continue
@@ -251,6 +254,13 @@ def planned(site: Site, found: Triage) -> Plan:
             for source in dict.fromkeys(move.target.id.partition("/")[0] for move in listed)
         },
     )
+
+
+def _works_too(rule: Rule, run: Run, snapshot: Snapshot) -> bool:
+    """Whether a run holds GPUs beside its idle ones: what ends it would end their work too."""
+    held = [gpu for gpu in snapshot.gpus if run.id in gpu.runs]
+    now, after_s = snapshot.generated_at, 3600 * rule.hours
+    return not all(is_idle(gpu, now, after_s) for gpu in held)
 
 
 def _act(rule: Rule, run: Run, shares: Sequence[ShareAdvice]) -> tuple[Act | None, str]:

@@ -15,7 +15,7 @@ from foundry_tui.actions.obstacles import intact
 from foundry_tui.actions.site import Site
 from foundry_tui.changes import carry, taking, undo
 from foundry_tui.changes.carrier import Applied, Surprise
-from foundry_tui.changes.steps import taken_back
+from foundry_tui.changes.steps import taken_back as taken_back
 from foundry_tui.changes.undo import Back, Taking
 from foundry_tui.estate.actrecords import targets
 from foundry_tui.estate.snapshot import Snapshot

@@ -118,17 +118,29 @@ class _Plan:
         self.carrier.progress(f"{step.name}: {told(step.act)}: done ({change.id})")
 
     def _await(self, run_id: str) -> None:
-        """Wait until a run is running that this move gives way to."""
+        """Wait until a run is running that this move gives way to.
+
+        One that has ended, or is gone, is not waited for: nobody has to give way to it any more.
+        """
 
         def runs() -> bool:
             run = find_run(self.carrier.read(run_id.partition("/")[0]).runs, run_id)
             if run is None or run.state not in LIVE:
                 how = "is gone" if run is None else f"has ended ({run.state.value})"
-                raise Surprise(f"{safe(run_id)}, which has to be running first, {how}")
+                self.carrier.progress(f"{safe(run_id)} {how}: it is not waited for")
+                return True
             return run.state in (RunState.RUNNING, RunState.COMPLETING)
 
-        if not runs():
+        if runs():
+            return
+        try:
             self.carrier.wait(f"{safe(run_id)} to be running", runs, self.carrier.await_s)
+        except Surprise as error:
+            raise Surprise(
+                f"{error}. What made room for it is stopped until then: apply the plan again to "
+                "wait on, or take it back with foundry undo",
+                silent=error.silent,
+            ) from error
 
     def _settled(self, step: Step, record: Record, seen: Snapshot) -> bool:
         """Whether a step that was broken off had arrived, as its scheduler shows.

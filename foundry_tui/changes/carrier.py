@@ -209,13 +209,13 @@ class Carrier:
         actor = self.actor(act.source)
         try:
             preview = carry.preview(actor, act, seen_runs(act, seen), token)
-            spelled = replace(preview, items=tuple(i for i in preview.items if i.command))
+            known = _as_seen(preview, seen)
+            open_ = replace(preview, items=tuple(i for i in preview.items if i.target not in known))
             asked = tuple(
                 Receipt(target=i.target, status=ReceiptStatus.ACCEPTED, before=i.before)
-                for i in spelled.items
+                for i in open_.items
             )
-            proven = actor.read_back(spelled, asked) if asked else ()
-            return (*proven, *_as_seen(preview, seen))
+            return (*(actor.read_back(open_, asked) if asked else ()), *known.values())
         except SchedulerError as error:
             raise Surprise(str(error), silent=True) from error
         except (carry.ChangeError, ValueError) as error:
@@ -235,19 +235,18 @@ class Carrier:
             self.changes.append(replace(record.change, status=status, receipts=receipts))
 
 
-def _as_seen(preview: Preview, seen: Snapshot) -> tuple[Receipt, ...]:
-    """Receipts of the items that have no command: often because what they want stands already."""
-    return tuple(
-        Receipt(
-            target=item.target,
-            status=ReceiptStatus.DONE
-            if reached(preview.act, item.target, seen)
-            else ReceiptStatus.UNCHANGED,
-            message=item.refusal,
-        )
-        for item in preview.items
-        if not item.command
-    )
+def _as_seen(preview: Preview, seen: Snapshot) -> dict[str, Receipt]:
+    """Receipts of items without a command of which the snapshot tells whether their effect stands.
+
+    What wants what is there already has nothing to send, and on some schedulers nothing to prove.
+    """
+    found = {}
+    for item in preview.items:
+        stands = None if item.command else reached(preview.act, item.target, seen)
+        if stands is not None:
+            status = ReceiptStatus.DONE if stands else ReceiptStatus.UNCHANGED
+            found[item.target] = Receipt(target=item.target, status=status, message=item.refusal)
+    return found
 
 
 def seen_runs(act: Act, seen: Snapshot) -> tuple[Run, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import datetime
@@ -31,11 +32,15 @@ MOST_MOVES = 10_000
 MOST_CELLS = 4000
 """The longest text of a plan that is kept whole."""
 
+MOST_S = 3650 * 86400.0
+"""The farthest that a plan may promise something, in seconds: what a time can be added to."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TARGET = re.compile(r"[A-Za-z0-9][\w.\-]{0,100}/[A-Za-z0-9][\w.\-/+\[\],:%]{0,252}", re.ASCII)
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _Milli = Annotated[int, msgspec.Meta(ge=0)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=MOST_S)]
 
 
 class PlanError(ValueError):
@@ -79,7 +84,7 @@ class _Move(_Strict):
     steps: tuple[Any, ...] = ()
     awaits: str | None = None
     irreversible: bool = False
-    starts_within_s: float | None = None
+    starts_within_s: _Seconds | None = None
     rule: str = ""
 
 
@@ -126,17 +131,19 @@ def read(data: bytes) -> Plan:
     """The plan that a file holds.
 
     Raises:
-        PlanError: too large, no JSON, an unknown or missing key, a time without a zone, a step
-            that is no act or that does not fit its move; names the field.
+        PlanError: too large, no JSON, an unknown or missing key or one that stands twice, a time
+            without a zone, a step that is no act or that does not fit its move; names the field.
     """
     if len(data) > MOST_BYTES:
-        raise PlanError(f"the file: at most {MOST_BYTES >> 20} MB, it has {len(data) >> 20} MB")
+        raise PlanError(f"the file: at most {MOST_BYTES >> 20} MB, and it is larger")
     try:
         plan = msgspec.json.decode(data, type=_File).plan
+        json.loads(data, object_pairs_hook=_once)
     except msgspec.ValidationError as error:
         raise PlanError(safe(f"not a plan: {error}", max_cells=400)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise PlanError(safe(f"not a plan: no JSON: {error}", max_cells=400)) from error
+        words = f"not a plan: no JSON: {error}; `foundry advise -o FILE` writes one"
+        raise PlanError(safe(words, max_cells=400)) from error
     except RecursionError as error:
         raise PlanError("not a plan: it is nested too deep") from error
     if len(plan.moves) > MOST_MOVES:
@@ -144,8 +151,11 @@ def read(data: bytes) -> Plan:
     moves = tuple(_move(number, move) for number, move in enumerate(plan.moves))
     ids = [move.id for move in moves]
     if len(set(ids)) != len(ids):
-        twice = next(one for one in ids if ids.count(one) > 1)
+        twice = next(one for one, times in Counter(ids).items() if times > 1)
         raise PlanError(f"moves: two of them have the id {twice}")
+    _awaited(moves)
+    if plan.prediction is not None and not 0 < plan.prediction.horizon_s <= MOST_S:
+        raise PlanError(f"prediction.horizon_s: above 0 and at most {MOST_S:.0f} seconds")
     made = Plan(
         id=_id("id", plan.id) if plan.id is not None else "",
         generated_at=plan.generated_at,
@@ -218,10 +228,14 @@ def foreign(plan: Plan, moves: Sequence[Move], snapshot: Snapshot) -> tuple[str,
     to be here and to look as the plan saw it. A plan that was written by hand says nothing of that;
     then its targets alone have to be here, which the preconditions tell.
     """
-    if plan.estate_id == snapshot.estate_id:
-        return ()
     here = [source.name for source in snapshot.sources]
-    found = []
+    found = [
+        f"{move.id} awaits {move.awaits}, whose source is not here"
+        for move in moves
+        if move.awaits is not None and move.awaits.partition("/")[0] not in here
+    ]
+    if plan.estate_id == snapshot.estate_id:
+        return tuple(found)
     for name in dict.fromkeys(source_of(move.target) for move in moves):
         if name not in here:
             known = ", ".join(here) or "no source at all"
@@ -241,6 +255,25 @@ def foreign(plan: Plan, moves: Sequence[Move], snapshot: Snapshot) -> tuple[str,
                 f"and it does not say how {name} looked; make a new plan"
             )
     return tuple(found)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object in which a key stands twice: the first one would be passed over."""
+    twice = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
+    if twice:
+        raise PlanError(f"not a plan: the key {ascii(twice[0])[:80]} stands twice in one object")
+
+
+def _awaited(moves: Sequence[Move]) -> None:
+    """Refuse a move that awaits what it changes itself, or what is changed after it."""
+    later: set[str] = set()
+    for number, move in reversed(tuple(enumerate(moves))):
+        later.add(move.target.id)
+        if move.awaits in later:
+            raise PlanError(
+                f"moves[{number}].awaits: {move.awaits} is changed by this move or a later one, "
+                "so that it would wait for itself; put the other move first"
+            )
 
 
 def _move(number: int, raw: _Move) -> Move:

@@ -22,6 +22,7 @@ from foundry_tui.changes.undo import (
 )
 from foundry_tui.estate.actrecords import targets
 from foundry_tui.estate.acts import (
+    INVERSES,
     Act,
     ChangeRun,
     Hold,
@@ -31,6 +32,8 @@ from foundry_tui.estate.acts import (
     Release,
     Requeue,
     Resubmit,
+    Suspend,
+    kind,
 )
 from foundry_tui.estate.run import HOLDING, LIVE, Run
 from foundry_tui.estate.snapshot import Snapshot, find_run
@@ -63,13 +66,39 @@ def take_back(
         taker.let_go(wanted)
     else:
         taker.offer()
+    backs, idle = _without_round_trips(taker.backs)
+    taker.left += idle
     return Taking(
         id=name,
-        backs=tuple(taker.backs),
+        backs=backs,
         left=tuple(dict.fromkeys(taker.left)),
         irreversible=tuple(taker.lost),
         started=tuple(taker.started),
     )
+
+
+def _without_round_trips(backs: Sequence[Back]) -> tuple[tuple[Back, ...], list[str]]:
+    """The acts without pairs that only stop a run and start it again, and what is said of those.
+
+    A run that was stopped and started again is where it was: to do the same backwards would cost
+    its work once more and change nothing.
+    """
+    kept = list(backs)
+    told: list[str] = []
+    for first in backs:
+        names = set(targets(first.act))
+        mine = [b for b in backs if names & set(targets(b.act))]
+        if len(mine) == 2 and mine[0] is first and _going_on(first.act) == mine[1].act:
+            kept = [b for b in kept if b not in mine]
+            told += [f"{safe(one)} was stopped and goes on: left as it is" for one in names]
+    return tuple(kept), sorted(told)
+
+
+def _going_on(act: Act) -> Act | None:
+    """What lets runs go on that this act would stop; None for other acts."""
+    if not isinstance(act, Hold | Suspend):
+        return None
+    return INVERSES[kind(act)](source=act.source, runs=act.runs)
 
 
 def carry_back(carrier: Carrier, taking: Taking, why: str | None) -> Applied:

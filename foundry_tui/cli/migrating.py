@@ -1,4 +1,4 @@
-"""`foundry migrate plan|quotas|estimate|board`: what moves, with which quota, when, how far it is."""
+"""`foundry migrate plan|quotas|estimate|board`: what moves, with which quota, when, how far."""
 
 from __future__ import annotations
 
@@ -238,9 +238,7 @@ def board(
     if context.as_json:
         payload = board_record(found.board, found.window)
         notes = (*board_notes(found.board), *found.notes)
-        output.emit(
-            records.envelope("board", payload, sources=(), now=site.clock(), partial=notes)
-        )
+        output.emit(records.envelope("board", payload, sources=(), now=site.clock(), partial=notes))
     elif context.as_csv:
         output.emit(board_csv(found.board.lines))
     else:

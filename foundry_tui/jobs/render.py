@@ -17,7 +17,7 @@ from foundry_tui.jobs.spec import JobSpec
 from foundry_tui.jobs.target import FieldError, Notes, Target
 from foundry_tui.jobs.variables import variables
 
-SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|PRIVATE", re.IGNORECASE)
+SECRET = re.compile(r"TOKEN(?!S|IZ)|SECRET|PASSW|CREDENTIAL|API_?KEY|PRIVATE", re.IGNORECASE)
 """Names of variables whose values are secrets, most likely."""
 
 KINDS = ("slurm", "runai", "kai")

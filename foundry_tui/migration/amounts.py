@@ -28,6 +28,8 @@ _MIB = 1 << 20
 _RANGE = re.compile(r"([0-9]+)-([0-9]+)")
 _SHARE = re.compile(r"(?:gres[:/])?(shard|mps)[:/](?:[^:,]*[^0-9:,][^:,]*[:/])?([0-9]{1,9})")
 _FOREIGN = re.compile(r"(?:gres[:/])?([^:=,]+)")
+_DEVICE = re.compile(r"(?:^|,)(?:gres[:/])?gpu(?:[:=/](?:([A-Za-z][^:=,]*)|[^,]*))?")
+_MODEL = re.compile(r"(?:^|,)([A-Za-z][^:,]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,8 @@ class Amounts:
 
     `most` is the upper end of a range of nodes. `uneven` names the options that do not divide by
     the nodes. `share` is how many shards, or how much per cent of MPS, of one GPU are wanted;
-    `foreign` are generic resources that are no GPUs.
+    `mixed` says that whole GPUs are asked for beside it. `foreign` are generic resources that are
+    no GPUs; `models` are those that are named, where they are several.
     """
 
     nodes: int = 1
@@ -46,7 +49,9 @@ class Amounts:
     model: str | None = None
     mig: str | None = None
     share: tuple[str, int] | None = None
+    mixed: bool = False
     foreign: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
     cpu_milli: int | None = None
     memory_bytes: int | None = None
     uneven: tuple[str, ...] = ()
@@ -82,7 +87,9 @@ def amounts(options: Mapping[str, str]) -> Amounts:
         model=asked.gpu_model,
         mig=asked.mig_profile,
         share=(share[1], int(share[2])) if share is not None else None,
+        mixed=share is not None and _whole(options),
         foreign=_foreign(options),
+        models=_models(options),
         cpu_milli=cpu_milli,
         memory_bytes=None if not memory else -(-memory // nodes // _MIB) * _MIB,
         uneven=tuple(uneven),
@@ -123,6 +130,21 @@ def _number(options: Mapping[str, str], name: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise DirectiveError(f"--{name}: {text[:60]!r} is no number")
     return int(text)
+
+
+def _whole(options: Mapping[str, str]) -> bool:
+    """Whether GPUs are asked for that are no shares."""
+    named = _said(options, tuple(name for name in GPU_OPTIONS if name != "gres"))
+    return named or _DEVICE.search(options.get("gres", "")) is not None
+
+
+def _models(options: Mapping[str, str]) -> tuple[str, ...]:
+    """The models of GPUs that the options name, where they are more than one."""
+    named: dict[str, None] = {}
+    for name in GPU_OPTIONS:
+        form = _DEVICE if name in ("gres", "tres-per-task") else _MODEL
+        named |= dict.fromkeys(model for model in form.findall(options.get(name, "")) if model)
+    return tuple(named) if len(named) > 1 else ()
 
 
 def _foreign(options: Mapping[str, str]) -> tuple[str, ...]:

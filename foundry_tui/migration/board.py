@@ -13,7 +13,7 @@ from foundry_tui.migration.tally import Sums
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One account. `there` is what its project held; None without one, or where it is shared.
+    """One account. `there` is what its project held; None without one, or shared, or unknown.
 
     `shared` are the other accounts of that project: what is whose there cannot be told apart.
     `users` are those of the account, the largest first.
@@ -51,7 +51,7 @@ class Board:
 
 
 def moved(here: Sums, there: Sums) -> float | None:
-    """The part of the GPU-hours that is there; None where neither side held any, or one is unknown."""
+    """The part of the GPU-hours that is there; None of nothing, and of what is not known."""
     whole = here.gpu_s + there.gpu_s
     return None if not whole or here.unknown or there.unknown else there.gpu_s / whole
 
@@ -61,8 +61,13 @@ def board(
     tables: Tables,
     projects: Mapping[tuple[str, str], Sums],
     quotas: Iterable[Quota] = (),
+    *,
+    known: bool = True,
 ) -> Board:
-    """The board of a census. `projects` are the sums of (source, project) on the other side."""
+    """The board of a census. `projects` are the sums of (source, project) on the other side.
+
+    Without `known` not all of the other side told its accounting: then nobody knows what moved.
+    """
     held: dict[str, Sums] = {}
     for (_, name), sums in projects.items():
         held.setdefault(name, Sums()).add(sums)
@@ -76,7 +81,7 @@ def board(
             for other in census.accounts
             if other is not row and project is not None and of[id(other)] == project
         )
-        alone = project is not None and not sisters
+        alone = known and project is not None and not sisters
         lines.append(
             Line(
                 row=row,
@@ -92,7 +97,7 @@ def board(
             )
         )
     used = {project for project in of.values() if project is not None}
-    whole = Sums()
+    whole = Sums(unknown=int(not known))
     for name in used & held.keys():
         whole.add(held[name])
     others = sorted(((n, s) for n, s in held.items() if n not in used), key=lambda one: one[0])

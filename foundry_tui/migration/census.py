@@ -136,6 +136,16 @@ def interactive() -> Reading:
     return Reading(reasons=(_reason("interactive", why, "a person: a workspace in its place"),))
 
 
+def portable() -> Reading:
+    """The reading of runs that a job spec made, which the other side takes as it is."""
+    return Reading()
+
+
+def spec_refused(why: str) -> Reading:
+    """The reading of runs that a job spec made, which the other side does not take."""
+    return Reading(reasons=(_reason("job spec", why, "a person changes the spec"),))
+
+
 def judge(tally: Tally, readings: Mapping[Group, Reading], tables: Tables) -> Census:
     """The fate of all that was counted; a group without a reading was not looked at."""
     beyond = unread("not among the largest groups whose scripts were asked for (--scripts)")
@@ -208,7 +218,11 @@ def _reason(what: str, why: str, mend: str = _PERSON, fate: Fate = Fate.HAND) ->
 
 
 def _mend_unread(why: str) -> str:
-    return "--scripts N" if "--scripts" in why else "an operator of Slurm reads the scripts of all"
+    if "--scripts" in why:
+        return "--scripts N"
+    if "AccountingStoreFlags" in why:
+        return "AccountingStoreFlags=job_script, for jobs from then on"
+    return "an operator of Slurm asks, who sees the scripts of all"
 
 
 def _counts(finding: Finding) -> bool:

@@ -9,6 +9,7 @@ from foundry_tui.estate.text import safe
 from foundry_tui.migration.amounts import Amounts
 from foundry_tui.migration.nouns import Class, Finding, Kind, Tables
 from foundry_tui.migration.script import Given, Script
+from foundry_tui.migration.secret import masked
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,7 +88,7 @@ class Draft:
                 line=line,
                 kind=kind,
                 name=safe(name, max_cells=80),
-                words=safe(" ".join(words.split()), max_cells=200),
+                words=safe(masked(" ".join(words.split())), max_cells=200),
                 became=safe(became, max_cells=300),
                 why=safe(why, max_cells=600),
                 klass=klass,

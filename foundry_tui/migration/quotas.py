@@ -53,14 +53,12 @@ class Quota:
     why: str
 
 
-def use_of(hours: Hours | None, lengths_s: Sequence[float]) -> Use:
-    """The use of an account; without any try it held nothing in every hour."""
-    if hours is None:
-        return Use(mean=0.0, p50=0.0, p95=0.0, hours=len(lengths_s), unknown_hours=0)
+def use_of(hours: Hours, lengths_s: Sequence[float], begins_at: int = 0) -> Use:
+    """The use of an account, from the hour `begins_at` on, in which the books begin."""
     known = sorted(
         held / length
         for at, (held, length) in enumerate(zip(hours.gpu_s, lengths_s, strict=True))
-        if at not in hours.unknown
+        if at >= begins_at and at not in hours.unknown
     )
     mean = sum(known) / len(known) if known else None
     return Use(

@@ -17,14 +17,20 @@ from foundry_tui.estate.usage import UsageRecord, Window
 
 HOUR_S = 3600
 
+MOST_GROUPS = 50_000
+"""Groups that are kept apart: a kilobyte each, and some sites give every run a name of its own."""
+
 
 class Group(NamedTuple):
-    """Runs that are taken to have one script: of a user, under one name and account."""
+    """Runs that are taken to have one script: of a user, under one name and account.
+
+    `name` None stands for all further names of a user, of whose scripts nothing can be said.
+    """
 
     source: str
     account: str | None
     user: str | None
-    name: str
+    name: str | None
 
 
 class What(NamedTuple):
@@ -78,15 +84,19 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The newest run of a group that is live, and the newest that is over, by their raw ids."""
+    """The newest run of a group that is live, and the newest that is over, by their raw ids.
+
+    `token` is the submit token of the newest that foundry itself has sent.
+    """
 
     live: str | None = None
     ended: str | None = None
+    token: str | None = None
 
 
 @dataclass(slots=True)
 class Hours:
-    """GPU-seconds of one account in each hour of a window; `unknown` are hours without an answer."""
+    """GPU-seconds of an account in each hour of a window; `unknown` are hours without an answer."""
 
     gpu_s: list[float]
     unknown: set[int] = field(default_factory=set)
@@ -94,7 +104,11 @@ class Hours:
 
 @dataclass(slots=True)
 class Tally:
-    """What was counted in a window. `doubtful` tries are left out: their ends are not believed."""
+    """What was counted in a window. `doubtful` tries are left out: their ends are not believed.
+
+    `first` is when the first try began that touches the window: before it the books may be empty
+    because nobody kept any. `folded` tries came under a name beyond the first `MOST_GROUPS`.
+    """
 
     window: Window
     now: datetime
@@ -103,6 +117,15 @@ class Tally:
     latest: dict[Group, Latest] = field(default_factory=dict)
     hours: dict[tuple[str, str | None], Hours] = field(default_factory=dict)
     doubtful: int = 0
+    folded: int = 0
+    first: datetime | None = None
+
+    @property
+    def begins_at(self) -> int:
+        """The hour of the window in which the first try began, from 0."""
+        if self.first is None:
+            return 0
+        return max(0, int((self.first - self.window.start).total_seconds() // HOUR_S))
 
     @property
     def until(self) -> datetime:
@@ -116,13 +139,13 @@ class Tally:
         return [min(HOUR_S, whole - at * HOUR_S) for at in range(ceil(whole / HOUR_S))]
 
     def add(self, records: Iterable[UsageRecord]) -> None:
-        """Count tries. A try that was requeued adds its GPU-hours to a run that is counted later."""
+        """Count tries. A requeued one adds GPU-hours to a run that is counted by its last try."""
         count = len(self.lengths_s)
         for record in records:
             if record.doubt is not None:
                 self.doubtful += 1
                 continue
-            group = Group(record.source, record.account, record.user, str(record.name))
+            group = self._group(record)
             sums = Sums(int(record.state is not RunState.REQUEUED))
             gpu_s = held_gpu_s(record, self.window, self.until)
             if gpu_s is None:
@@ -134,18 +157,32 @@ class Tally:
             self._remember(group, record)
             self._spread(record, gpu_s, count)
 
+    def _group(self, record: UsageRecord) -> Group:
+        group = Group(record.source, record.account, record.user, str(record.name))
+        if group in self.groups or len(self.groups) < MOST_GROUPS:
+            return group
+        self.folded += 1
+        return group._replace(name=None)
+
     def _remember(self, group: Group, record: UsageRecord) -> None:
+        if group.name is None:
+            return
         known = self.latest.get(group, Latest())
+        token = record.submit_token or known.token
         if record.state in LIVE:
-            self.latest[group] = Latest(record.raw_id, known.ended)
+            self.latest[group] = Latest(record.raw_id, known.ended, token)
         else:
-            self.latest[group] = Latest(known.live, record.raw_id)
+            self.latest[group] = Latest(known.live, record.raw_id, token)
 
     def _spread(self, record: UsageRecord, gpu_s: float | None, count: int) -> None:
         """What a try held over the hours; suspended time is taken off evenly."""
         key = (record.source, record.account)
         hours = self.hours.setdefault(key, Hours([0.0] * count))
-        if record.started_at is None or gpu_s == 0.0:
+        if record.started_at is None:
+            return
+        if self.first is None or record.started_at < self.first:
+            self.first = record.started_at
+        if gpu_s == 0.0:
             return
         start = (record.started_at - self.window.start).total_seconds()
         end = ((record.ended_at or self.until) - self.window.start).total_seconds()

@@ -19,6 +19,7 @@ from foundry_tui.migration.body.launching import launch
 from foundry_tui.migration.body.lexer import LexError, lex
 from foundry_tui.migration.body.paths import paths
 from foundry_tui.migration.body.variables import shims
+from foundry_tui.migration.directives.sizes import implied_nodes
 from foundry_tui.migration.directives.table import OF, UNKNOWN
 from foundry_tui.migration.directives.words import project
 from foundry_tui.migration.draft import Draft
@@ -34,7 +35,8 @@ _LAST = 1 << 30
 
 NOT_SEEN = (
     "SBATCH_* variables, options beside the script on the command line, the environment of who "
-    "submits and what the site's plug-ins add were not seen"
+    "submits and what the site's plug-ins add were not seen; a pod begins in the folder of its "
+    "image, not in that of the submit"
 )
 """What no translation of a script can know."""
 
@@ -58,6 +60,7 @@ def translate(path: str, data: bytes, tables: Tables, target: str) -> Translatio
         problem = safe(str(error), max_cells=400)
         return Translation(path=path, target=target, problem=problem)
     _directives(draft)
+    implied_nodes(draft)
     project(draft)
     program = _program(draft, script)
     _image(draft)

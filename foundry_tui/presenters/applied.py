@@ -27,33 +27,49 @@ MOST_TOLD = 20
 def prepared_text(
     prepared: PreparedLike, seen: Mapping[str, Mapping[str, object]], *, now: datetime, style: Style
 ) -> str:
-    """Every step with its exact command, what stands now, who must agree and what takes it back.
+    """The whole in short, then every step with its exact command and what takes it back.
 
-    `seen` are the values that each move's precondition names, as they are now.
+    What stands in the way, what is lost and what nothing takes back come first: whoever reads ten
+    lines of it has read them. `seen` are the values that each move's precondition names, as they
+    are now.
     """
     plan, width = prepared.plan, style.width
     aged = units.age(units.since_s(plan.generated_at, now))
     moves = list(dict.fromkeys(step.move.id for step in prepared.steps))
     head = f"Plan {plan.id}, {aged} old: {_count(len(moves), 'move')}"
     head += f", {_count(prepared.count, 'target')} touched"
-    lines = wrap(head, width)
+    lines = [*wrap(head, width), *_in_short(prepared, width)]
     last = None
     for step in prepared.steps:
         if step.move.id != last:
             last = step.move.id
             lines += ["", *_move_lines(step.move, seen.get(step.move.id, {}), width)]
         lines += _step_lines(step, style)
-    lines += _reasons("Changed since the plan was made", prepared.broken, width)
-    lines += _reasons("Refused", prepared.refused, width)
-    if prepared.needs_approval is not None:
-        lines += ["", *wrap(f"Needs approval: {prepared.needs_approval}", width)]
-    elif prepared.approved_by:
-        lines += ["", *wrap(f"Approved by {', '.join(prepared.approved_by)}.", width)]
-    if prepared.irreversible:
-        lines += _reasons("Cannot be taken back", prepared.irreversible, width)
-    elif prepared.count:
-        lines += ["", *wrap(f"`foundry undo {plan.id}` takes it back.", width)]
     return finish(lines, style)
+
+
+def _in_short(prepared: PreparedLike, width: int) -> list[str]:
+    """What stands in the way; else whose runs it touches, what is lost, and what takes it back."""
+    lines = _reasons("Changed since the plan was made:", prepared.broken, width)
+    lines += _reasons("Refused:", prepared.refused, width)
+    if prepared.needs_approval is not None:
+        lines += wrap(f"Needs approval: {prepared.needs_approval}", width)
+    if lines:
+        return lines
+    items = [item for step in prepared.steps if step.done_by is None for item in step.items]
+    owners = dict.fromkeys(item.owner for item in items if item.owner)
+    if owners:
+        lines += wrap(f"It touches runs of {', '.join(owners)}.", width)
+    if prepared.approved_by:
+        lines += wrap(f"Approved by {', '.join(prepared.approved_by)}.", width)
+    if lost_s := sum(item.loss_gpu_s or 0.0 for item in items):
+        words = f"Work thrown away: {units.gpu_hours(lost_s / 3600)} GPU-hours."
+        lines += wrap(words, width)
+    if prepared.irreversible:
+        lines += _reasons("This cannot be taken back:", prepared.irreversible, width)
+    elif prepared.count:
+        lines += wrap(f"`foundry undo {prepared.plan.id}` takes it back.", width)
+    return lines
 
 
 def _move_lines(move: Move, seen: Mapping[str, object], width: int) -> list[str]:
@@ -61,7 +77,7 @@ def _move_lines(move: Move, seen: Mapping[str, object], width: int) -> list[str]
     words += [f"{move.owner} must agree"] if move.owner else []
     words += [f"waits until {move.awaits} is running"] if move.awaits else []
     lines = wrap(", ".join(words), width, rest="  ")
-    told = [f"{key} {_value(seen.get(key))}" for key in move.precondition or {} if key in seen]
+    told = [_fact(key, seen[key]) for key in move.precondition or {} if key in seen]
     if told:
         lines += wrap(f"now: {', '.join(told)}", width, first="  ", rest="    ")
     return lines
@@ -81,8 +97,8 @@ def _step_lines(step: StepLike, style: Style) -> list[str]:
         if item.warning is not None:
             lines += wrap(f"warning: {item.warning}", width, first="     ", rest="       ")
     if step.refusal is not None:
-        lines += wrap(f"refused: {step.refusal}", width, first="     ", rest="       ")
-    if not any(item.command for item in step.items) and step.later:
+        lines += wrap("refused: the reason stands above", width, first="     ")
+    elif not any(item.command for item in step.items) and step.later:
         lines += wrap("spelled out when its turn comes", width, first="     ")
     inverse = None if step.preview is None else step.preview.inverse
     if step.irreversible:
@@ -162,21 +178,24 @@ def applied_text(applied: AppliedLike, style: Style) -> str:
 def taking_text(taking: TakingLike, *, count: int, style: Style) -> str:
     """What takes a change or plan back: each act with its command, and what stays as it is."""
     lines = wrap(f"undo {taking.id}: {_count(count, 'target')} touched", style.width)
+    if lost_s := sum(back.loss_gpu_s or 0.0 for back in taking.backs):
+        words = f"Work thrown away: {units.gpu_hours(lost_s / 3600)} GPU-hours."
+        lines += wrap(words, style.width)
+    lines += _reasons("Left as it is:", taking.left, style.width)
+    lines += _reasons("This cannot be taken back:", taking.irreversible, style.width)
     for number, back in enumerate(taking.backs, start=1):
         lines += wrap(f"{number}. {back.name}", style.width, first="  ", rest="     ")
         lines += [f"     {command_text(one, style)}" for one in back.commands if one]
         if back.loss_gpu_s:
             lost = units.gpu_hours(back.loss_gpu_s / 3600)
             lines += wrap(f"throws away {lost} GPU-hours of work", style.width, first="     ")
-    lines += _reasons("Left as it is", taking.left, style.width)
-    lines += _reasons("Cannot be taken back", taking.irreversible, style.width)
     return finish(lines, style)
 
 
 def _reasons(title: str, words: Sequence[str], width: int) -> list[str]:
     if not words:
         return []
-    lines = ["", title]
+    lines = [title]
     for one in words[:MOST_TOLD]:
         lines += wrap(one, width, first="  - ", rest="    ")
     more = len(words) - MOST_TOLD
@@ -185,6 +204,14 @@ def _reasons(title: str, words: Sequence[str], width: int) -> list[str]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _fact(key: str, value: object) -> str:
+    """One value that a move rests on, in words."""
+    name, _, node = key.partition(" on ")
+    if name == "gpu_milli_free" and isinstance(value, int | float):
+        return f"{value / 1000:g} GPUs free on {node}"
+    return f"{key} {_value(value)}"
 
 
 def _value(value: object) -> str:

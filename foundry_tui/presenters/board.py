@@ -174,7 +174,7 @@ def line_record(line: Line) -> Record:
         "slurm": sums_record(row.total),
         "there": there,
         **{fate.value.replace(" ", "_"): sums_record(row.fates[fate]) for fate in _FATES},
-        "blocked_by": [reason.what for reason in row.blocked],
+        "blocked_by": list(dict.fromkeys(reason.what for reason in row.blocked)),
         "quota_gpus": None if line.quota is None else line.quota.quota,
     }
 
@@ -192,7 +192,7 @@ def flat_record(line: Line) -> Record:
         "there_runs": None if line.there is None else line.there.runs,
         "there_gpu_hours": None if line.there is None else sums_record(line.there)["gpu_hours"],
         **{f"{f.value.replace(' ', '_')}_runs": row.fates[f].runs for f in _FATES},
-        "blocked_by": "; ".join(str(reason.what) for reason in row.blocked),
+        "blocked_by": "; ".join(dict.fromkeys(str(reason.what) for reason in row.blocked)),
     }
 
 

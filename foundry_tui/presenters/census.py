@@ -108,7 +108,7 @@ def share_text(row: Row, fate: Fate) -> SafeText:
 
 def blocked_words(row: Row) -> SafeText:
     """What stands in the way of most GPU-hours."""
-    known = [str(reason.what) for reason in row.blocked]
+    known = list(dict.fromkeys(str(reason.what) for reason in row.blocked))
     more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
     return safe(", ".join(known[:MOST_NAMED]) + more, max_cells=200)
 

@@ -66,8 +66,8 @@ def _purpose(entry: JournalEntry) -> list[tuple[str, str]]:
     return facts
 
 
-def change_lines(entry: JournalEntry, width: int) -> list[Line]:
-    """The lines of the page of one change."""
+def change_lines(entry: JournalEntry, width: int, *, back: str | None = None) -> list[Line]:
+    """The lines of the page of one change; `back` is the change that has taken it back."""
     change = entry.change
     status = f"{change.status}: {_WORDS[change.status]}" if change.status in _WORDS else ""
     facts = [
@@ -80,8 +80,8 @@ def change_lines(entry: JournalEntry, width: int) -> list[Line]:
     ]
     if change.undoes:
         facts.append(("takes back", change.undoes))
-    undo = fixed(change, entry.inverse)
-    facts.append(("undo", undo or "possible, unless it was taken back already"))
+    undo = fixed(change, entry.inverse) if back is None else f"taken back by {back}"
+    facts.append(("undo", undo or "possible, as far as it still stands"))
     if entry.inverse is not None and undo is None:
         facts.append(("by", record_words(entry.inverse)))
     lines = [*pairs([(name, str(safe(value))) for name, value in facts], width), []]

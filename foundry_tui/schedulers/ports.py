@@ -171,11 +171,13 @@ class Sharing(Protocol):
 class BatchScript:
     """The batch script of a run; `reason` says why there is no `data`.
 
-    `interactive` says that the run never had one: it was started with `srun` or `salloc`.
+    `interactive` says that the run never had one: it was started with `srun` or `salloc`. `kept`
+    is False where the source keeps no script of any run that is over.
     """
 
     data: bytes | None = None
     interactive: bool = False
+    kept: bool = True
     reason: SafeText | None = None
 
 

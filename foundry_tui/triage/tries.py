@@ -58,7 +58,11 @@ def walltime(rule: Rule, seen: Seen) -> Judged:
         if len(short) < rule.runs or 2 * len(short) < len(tries):
             continue
         asked = median(t.record.time_limit_s or 0 for t in short) / 3600
-        longest = max(t.elapsed_s or 0 for t in tries) / 3600
+        longest = max(t.elapsed_s or 0 for t in short) / 3600
+        enough = max(2 * longest, 0.1)
+        advice = f"ask for about {enough:.1f} h where runs are like these"
+        if enough >= asked:
+            advice = f"ask for each run what it needs: these took up to {longest:.1f} h"
         told = [h for t in short if (h := _unused_h(t)) is not None]
         first = min((t.record.started_at for t in short if t.record.started_at), default=None)
         findings.append(
@@ -75,9 +79,9 @@ def walltime(rule: Rule, seen: Seen) -> Judged:
                 gpu_hours=sum(told) if told else None,
                 stake="asked for and not used; backfill plans with it",
                 evidence=f"{len(short)} of {len(tries)} completed runs used less than "
-                f"{rule.pct:g} % of their limit: {asked:.1f} h asked (median), the longest run of "
-                f"all took {longest:.2f} h",
-                advice=f"ask for about {max(2 * longest, 0.1):.1f} h: short limits start earlier",
+                f"{rule.pct:g} % of their limit: {asked:.1f} h asked (median), the longest of "
+                f"these took {longest:.2f} h",
+                advice=f"{advice}; short limits start earlier",
                 runs=len(short),
             )
         )

@@ -6,32 +6,29 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from foundry_tui.actions import apply, undoing
+from foundry_tui.actions.errors import ActionError, SourceMissing
 from foundry_tui.actions.site import Site
 from foundry_tui.changes.apply import Applied
-from foundry_tui.estate.acts import ReceiptStatus
 from foundry_tui.estate.plan import Plan
 from foundry_tui.estate.precondition import observed
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.presenters.applied import prepared_text, taking_text
-from foundry_tui.presenters.changes import command_text
-from foundry_tui.presenters.page import Style
+from foundry_tui.presenters.page import Style, wrap
 from foundry_tui.tui.asking import toned
-from foundry_tui.tui.commandlog import Entry
+from foundry_tui.tui.came import entries_of
 from foundry_tui.tui.confirm import Question
 from foundry_tui.tui.sender import Outcome, Progress, Work
 
 if TYPE_CHECKING:
     from foundry_tui.tui.place import Place
 
-_GOOD = (ReceiptStatus.DONE, ReceiptStatus.ACCEPTED)
-
 
 def ask_apply(
-    place: Place, plan: Plan, only: tuple[str, ...], then: Callable[[], None] = lambda: None
+    place: Place, plan: Plan, only: tuple[str, ...], then: Callable[[bool], None] = lambda _: None
 ) -> None:
     """Hold these moves of a plan against the estate as it is, show every step, and ask.
 
-    `then` is told when they were carried out, or it ended early.
+    `then` is told when something of them was carried out, and whether all of it was.
     """
     foundry, stay = place.foundry, place.stay
     if (seen := foundry.seen) is None:
@@ -54,7 +51,11 @@ def ask_apply(
             return _outcome(site, words, applied, undo=plan.id)
 
         def agreed() -> None:
-            foundry.sender.hold_work(Work(send, then), words)
+            foundry.sender.hold_work(Work(send, came), words)
+
+        def came(outcome: Outcome | None) -> None:
+            if outcome is not None and outcome.undo is not None:
+                then(outcome.tone == "good")
 
         count = prepared.count
         text = dry_run(prepared, seen.snapshot, style_of(place))
@@ -69,11 +70,15 @@ def ask_apply(
         f"prepare {id(place)}",
         lambda: apply.prepare(site, plan, None, seen.snapshot, only=only),
         ask,
+        lambda why: _tell(place, stay, words, why),
     )
 
 
 def ask_undo(place: Place, wanted: str, words: str) -> None:
-    """Show what takes a change or a plan back now, and ask."""
+    """Show what takes a change or a plan back now, and ask.
+
+    Where its runs have started since, what would still set them back is shown with what that loses.
+    """
     foundry, stay = place.foundry, place.stay
     if (seen := foundry.seen) is None:
         place.say("nothing was read yet", "warn")
@@ -81,7 +86,8 @@ def ask_undo(place: Place, wanted: str, words: str) -> None:
     site, name = foundry.site, f"undo {words}"
     place.say(f"{name}: being prepared …")
 
-    def ask(prepared: undoing.Prepared) -> None:
+    def ask(found: tuple[undoing.Prepared, str]) -> None:
+        prepared, why = found
         if not _still(place, stay, name):
             return
         place.say("")
@@ -96,11 +102,37 @@ def ask_undo(place: Place, wanted: str, words: str) -> None:
 
         count = 0 if prepared.one_own else prepared.count
         text = taking_text(prepared.taking, count=prepared.count, style=style_of(place))
+        if why:
+            text = "\n".join([*wrap(f"Only a requeue does it: {why}", style_of(place).width), text])
         place.confirm(_question(place, name, text, count, agreed))
 
-    foundry.work_on(
-        f"prepare {id(place)}", lambda: undoing.prepare(site, wanted, seen.snapshot), ask
-    )
+    def prepare() -> tuple[undoing.Prepared, str]:
+        try:
+            return undoing.prepare(site, wanted, seen.snapshot), ""
+        except SourceMissing:
+            raise
+        except ActionError as error:
+            why = error
+        try:
+            found = undoing.prepare(site, wanted, seen.snapshot, requeue=True)
+            told = str(why).removeprefix(f"{wanted} is not taken back: ")
+            return found, told.partition("; --requeue")[0]
+        except ActionError:
+            raise why from None
+
+    foundry.work_on(f"prepare {id(place)}", prepare, ask, lambda why: _tell(place, stay, name, why))
+
+
+def _tell(place: Place, stay: int, words: str, why: str) -> None:
+    """Why nothing is asked, in full: a line may be too short for it."""
+    if place is place.foundry.place and stay == place.stay:
+        if len(told := f"{words}: {why}") < place.size.width:
+            place.say(told, "bad")
+            return
+        place.say("")
+        place.confirm(_refused(f"{words}: refused", "\n".join(wrap(why, style_of(place).width))))
+    elif place.is_mounted:
+        place.say(f"{words}: {why}", "bad")
 
 
 def _still(place: Place, stay: int, words: str) -> bool:
@@ -145,26 +177,10 @@ def style_of(place: Place) -> Style:
 
 
 def _outcome(site: Site, words: str, applied: Applied, undo: str | None) -> Outcome:
-    entries = []
-    for change in applied.changes:
-        record = site.journal.find(change.id)
-        commands = record.commands if record is not None else ()
-        for place, receipt in enumerate(change.receipts):
-            command = commands[place] if place < len(commands) else ()
-            told = f": {receipt.message}" if receipt.message else ""
-            entries.append(
-                Entry(
-                    at=change.at or site.clock(),
-                    command=command_text(command, Style()) if command else str(receipt.target),
-                    answer=f"{receipt.status.value}{told}",
-                    took_s=0.0,
-                    good=receipt.status in _GOOD,
-                )
-            )
     return Outcome(
         words=f"{words}: {_told(applied)}",
         tone="good" if applied.stopped is None else "bad",
-        entries=tuple(entries),
+        entries=tuple(entries_of(site, applied.changes)),
         undo=undo if applied.changes else None,
     )
 

@@ -50,7 +50,7 @@ def question_of(
 def toned(line: str) -> Line:
     """A line of a preview: what is refused, lost or final stands out."""
     bare = line.strip()
-    if bare.startswith("refused:"):
+    if bare.startswith(("refused:", "Refused:", "Changed since", "Needs approval:")):
         return [(f" {line}", "bad")]
     if bare.startswith(("warning:", "This cannot", "Work thrown")):
         return [(f" {line}", "warn")]

@@ -10,7 +10,8 @@ MOST_ENTRIES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One command. `took_s` is that of the whole change that it belongs to, reading back included.
+    """One command. `took_s` is that of the whole change that it belongs to, reading back included;
+    None where it was not measured.
 
     `command` and `answer` are as they were: they are made safe where they are drawn.
     """
@@ -18,7 +19,7 @@ class Entry:
     at: datetime
     command: str
     answer: str
-    took_s: float
+    took_s: float | None
     good: bool
 
 

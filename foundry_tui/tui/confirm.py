@@ -38,7 +38,7 @@ MOST_TYPED = 12
 """Characters that are kept of what is typed; the longest answer is shorter."""
 
 CONFIRM_LINES = 11
-"""At most so many lines, with the title; more scroll."""
+"""At most so many lines, with the title, or half of a taller screen; more scroll."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +151,8 @@ class Confirm(Lines, can_focus=True):
         rule = "─" * max(0, self._place.size.width - len(question.title) - 4)
         head = [[("─ ", "dim"), (question.title, "title"), (f" {rule}", "dim")]]
         # Each line more is sent twice: when the panel opens, and what lies below when it closes.
-        self.styles.height = min(len(question.lines) + 1, CONFIRM_LINES)
+        most = max(CONFIRM_LINES, self._place.size.height // 2)
+        self.styles.height = min(len(question.lines) + 1, most)
         self.put(question.lines, head)
         self.action_first()
 

@@ -101,6 +101,11 @@ class Going(Finding):
 
         self.enter(Verdicts())
 
+    def do_board(self) -> None:
+        from foundry_tui.tui.screens.board import MigrationBoard
+
+        self.enter(MigrationBoard())
+
     def do_log(self) -> None:
         from foundry_tui.tui.screens.commands import Commands
 

@@ -6,18 +6,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from textual.timer import Timer
 
 from foundry_tui.actions import act
-from foundry_tui.actions.errors import ActionError, code_of
-from foundry_tui.actions.site import Site, utc_now
-from foundry_tui.estate.acts import Change, PreviewItem, ReceiptStatus
-from foundry_tui.presenters.changes import command_text, told_in_short
-from foundry_tui.presenters.page import Style
+from foundry_tui.actions.errors import ActionError
+from foundry_tui.actions.site import utc_now
+from foundry_tui.estate.acts import Change
+from foundry_tui.presenters.changes import told_in_short
 from foundry_tui.tui.asking import question_of
+from foundry_tui.tui.came import Came, entries, perform
 from foundry_tui.tui.commandlog import CommandLog, Entry
 from foundry_tui.tui.confirm import Question
 from foundry_tui.tui.outbox import Held, Outbox
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 Then = Callable[[tuple[Change, ...]], None]
 Failed = Callable[[ActionError], None]
-
-_GOOD = (ReceiptStatus.DONE, ReceiptStatus.ACCEPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +59,11 @@ class Work:
     """What goes out step by step, such as a plan: `send` does it off the keys' thread.
 
     It tells how far it is, and returns what came of it, also when it ended early. `then` is told
-    when it is over.
+    what came of it, None for an error.
     """
 
     send: Callable[[Progress], Outcome]
-    then: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True, slots=True)
-class _Came:
-    """What came of each: the change or the error, when it began, and how long all of it took."""
-
-    each: tuple[tuple[act.Prepared, Change | ActionError], ...]
-    at: datetime
-    took_s: float
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        return tuple(came for _, came in self.each if isinstance(came, Change))
-
-    @property
-    def failed(self) -> tuple[ActionError, ...]:
-        return tuple(came for _, came in self.each if isinstance(came, ActionError))
+    then: Callable[[Outcome | None], None] = lambda _: None
 
 
 class Sender:
@@ -106,6 +86,13 @@ class Sender:
     def told(self) -> str:
         """What is held or under way step by step, for the first line of the screen."""
         return self._outbox.told() or next(reversed(self._far.values()), "")
+
+    @property
+    def how(self) -> str:
+        """What the undo key does to what is told."""
+        if self._outbox.held:
+            return "u takes it back"
+        return "it ends after this step" if self._stop.is_set() else "u ends it"
 
     @property
     def busy(self) -> bool:
@@ -145,7 +132,7 @@ class Sender:
             place.say(f"not sent: {held.words}", "good")
             self._tick()
         elif self._far and not self._stop.is_set():
-            self._stop.set()
+            self._end_far()
             place.say("it ends after the step that is under way; then u takes it back")
         elif self._far:
             place.say("it ends after the step that is under way", "warn")
@@ -154,9 +141,12 @@ class Sender:
         else:
             ask_undo(place, *self._last)
 
+    def _end_far(self) -> None:
+        self._stop.set()
+        self._tick()
+
     def stopper(self) -> Callable[[], bool]:
-        """What tells the work that begins now whether it is to end after its step."""
-        self._stop = threading.Event()
+        """What tells the work that has just begun whether it is to end after its step."""
         return self._stop.is_set
 
     def ask(
@@ -199,6 +189,9 @@ class Sender:
             title = f"Leave: {len(self._sending)} being sent, the answer is not there yet"
             how = "w waits for it and leaves, x leaves, and foundry ends after it"
             others = {"w": lambda: self._when_sent(go), "x": go}
+            if self._far:
+                how = f"{how}, s ends it after its step and leaves"
+                others["s"] = lambda: self._end_and(go)
         else:
             go()
             return
@@ -218,6 +211,11 @@ class Sender:
         self._go_on()
         for one in self._outbox.take_all():
             self._send(one)
+        self._when_sent(go)
+
+    def _end_and(self, go: Callable[[], None]) -> None:
+        self._go_on()
+        self._end_far()
         self._when_sent(go)
 
     def _withdraw_and(self, go: Callable[[], None]) -> None:
@@ -253,26 +251,31 @@ class Sender:
     def _begin(self, number: int, work: Work, words: str) -> None:
         """Do a piece of work to its end; what is told meanwhile stands in the first line."""
         self._sending[number], self._far[number] = words, f"{words} …"
+        self._stop = threading.Event()
 
         def told(progress: str) -> None:
             self._far[number] = f"{words}: {progress}"
 
         def came(outcome: Outcome) -> None:
             self._far.pop(number, None)
+            self._tick()
             for entry in outcome.entries:
                 self._log.add(entry)
             if outcome.undo is not None:
-                self._last = (outcome.undo, words)
+                self._last = (outcome.undo, words.removeprefix("apply "))
             self._say(outcome.words, outcome.tone)
             self._app.feed.hurry()
             self._sent(number, well=outcome.tone == "good")
-            work.then()
+            work.then(outcome)
 
         def failed(problem: str) -> None:
             self._far.pop(number, None)
+            self._tick()
             self._say(f"{words}: {problem}", "bad")
+            at = self._app.site.clock()
+            self._log.add(Entry(at=at, command=words, answer=problem, took_s=None, good=False))
             self._sent(number, well=False)
-            work.then()
+            work.then(None)
 
         send = work.send
         self._app.work_on(f"send-{number}", lambda: send(told), came, failed, to_the_end=True)
@@ -282,12 +285,12 @@ class Sender:
         self._sending[number] = held.words
         self._say(f"sending: {held.words} …")
 
-        def send() -> _Came:
+        def send() -> Came:
             began, at = time.monotonic(), utc_now()
-            each = tuple((one, _perform(site, one)) for one in ready.prepared)
-            return _Came(each, at, time.monotonic() - began)
+            each = tuple((one, perform(site, one)) for one in ready.prepared)
+            return Came(each, at, time.monotonic() - began)
 
-        def came(came: _Came) -> None:
+        def came(came: Came) -> None:
             self._keep(came)
             words, tone = told_in_short(held.words, came.changes, [str(e) for e in came.failed])
             self._say(words, tone)
@@ -316,41 +319,8 @@ class Sender:
         if (place := self._app.place) is not None:
             place.say(words, tone)
 
-    def _keep(self, all_came: _Came) -> None:
-        for prepared, came in all_came.each:
-            items = prepared.preview.items
-            if isinstance(came, ActionError):
-                more = f" and {len(items) - 1} more" if len(items) > 1 else ""
-                self._log.add(_entry(_command(items[0]) + more, str(came), False, all_came))
-                continue
-            self._last = (came.id, came.act)
-            answers = {receipt.target: receipt for receipt in came.receipts}
-            for item in items:
-                # What a submit has made has a name of its own.
-                only = came.receipts[0] if len(items) == len(came.receipts) == 1 else None
-                receipt = answers.get(item.target, only)
-                answer = "no answer" if receipt is None else receipt.status.value
-                if receipt is not None and receipt.message:
-                    answer = f"{answer}: {receipt.message}"
-                good = receipt is not None and receipt.status in _GOOD
-                self._log.add(_entry(_command(item), answer, good, all_came))
-
-
-def _perform(site: Site, prepared: act.Prepared) -> Change | ActionError:
-    """The change, or why there is none: an error of one must not hide what came of another."""
-    try:
-        return act.perform(site, prepared)
-    except ActionError as error:
-        return error
-    except Exception as error:
-        fault = "" if code_of(error) is not None else "a fault of foundry itself: "
-        told = f"{fault}{error}" if str(error) else f"{fault}{error!r}"
-        return ActionError(f"{told}; it may have been sent, look at the runs and at the journal")
-
-
-def _command(item: PreviewItem) -> str:
-    return command_text(item.command, Style()) if item.command else item.target
-
-
-def _entry(command: str, answer: str, good: bool, came: _Came) -> Entry:
-    return Entry(at=came.at, command=command, answer=answer, took_s=came.took_s, good=good)
+    def _keep(self, came: Came) -> None:
+        for entry in entries(came):
+            self._log.add(entry)
+        for change in came.changes:
+            self._last = (change.id, change.act)

@@ -47,7 +47,7 @@ def status_parts(foundry: Foundry, *, small: bool) -> tuple[list[Part], list[Par
         # First, as there may be no room for more.
         left = [(f" {foundry.size.width}x{foundry.size.height}: 80x24 shows all", "warn"), *left]
     if held := foundry.sender.told:
-        left = [(" foundry", "title"), (f" · {held} · u takes it back", "warn")]
+        left = [(" foundry", "title"), (f" · {held} · {foundry.sender.how}", "warn")]
     right: list[Part] = []
     if foundry.paused:
         right.append(("paused  ", "warn"))

@@ -118,6 +118,39 @@ def test_a_secret_is_told_and_never_repeated() -> None:
     assert translation.spec is not None and not translation.spec.environment
     fine = made(body="export HF_TOKEN=$TOKEN\nexport TOKEN_FILE=/tmp/token\npython a.py")
     assert not [f for f in fine.findings if f.name == "secret"]
+    fine = made(body="export TOKENIZERS_PARALLELISM=false MAX_TOKENS=2048\npython a.py")
+    assert not [f for f in fine.findings if f.name == "secret"]
+
+
+def test_a_key_in_words_and_here_documents_is_told_by_its_form_and_never_shown() -> None:
+    key = "hf_" + "Ab1" * 8
+    body = f"A_TOKEN=abc123 srun python a.py --key {key}\ncat > c <<END\nkey: {key}\nEND"
+    translation = made(body=body)
+    assert [(f.line, f.blocks) for f in translation.findings if f.name == "secret"] == [
+        (3, True),
+        (5, True),
+    ]
+    assert key not in str(translation.findings) and "abc123" not in str(translation.findings)
+
+
+def test_folders_in_quoted_programs_and_here_documents_are_looked_at() -> None:
+    body = "bash -c 'python a.py /nowhere/a'\ncat > c <<END\ndata: /missing/b\nEND\necho 'to /c/d'"
+    told = [(f.line, f.words) for f in made(body=body).findings if f.name == "path"]
+    assert told == [(3, "/nowhere/a"), (5, "/missing/b")]
+
+
+def test_what_a_container_runtime_was_told_besides_its_image_is_not_lost_unsaid() -> None:
+    body = "apptainer exec --nv --env A=b -B /x -B /y docker://a/b:1 python a.py"
+    stops = [f.words for f in made(body=body).findings if f.blocks]
+    assert len(stops) == 2
+    told = [f for f in made(body=body).findings if f.blocks]
+    assert "env of the container" in told[0].why and "/x" in told[1].why
+
+
+def test_the_folder_and_the_user_of_the_submit_are_not_those_of_a_pod() -> None:
+    translation = made(body="cd $SLURM_SUBMIT_DIR && ls /tmp/$USER")
+    for name in ("$SLURM_SUBMIT_DIR", "$USER"):
+        assert found(translation, name).klass is Class.APPROXIMATED
 
 
 @pytest.mark.parametrize(

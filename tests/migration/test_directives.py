@@ -145,3 +145,32 @@ def test_signals_by_name_and_number(given: str, signal: str, grace_s: int, klass
     checkpoint = translation.spec.checkpoint
     assert (checkpoint.signal, checkpoint.grace_s) == (signal, grace_s)
     assert found(translation, "--signal").klass is klass
+
+
+@pytest.mark.parametrize(
+    ("directives", "nodes"),
+    [
+        ("--ntasks=16 --ntasks-per-node=8", 2),
+        ("--gpus=16 --gpus-per-node=8", 2),
+        ("--nodelist=node[01-04]", 4),
+        ("--ntasks=4", None),
+    ],
+)
+def test_nodes_that_other_options_ask_for_are_in_the_spec(
+    directives: str, nodes: int | None
+) -> None:
+    translation = made(directives, body="srun python train.py")
+    assert translation.spec is not None and translation.spec.nodes == nodes
+    told = [f.klass for f in translation.findings if f.name == "nodes"]
+    assert told == ([] if nodes is None else [Class.APPROXIMATED])
+
+
+@pytest.mark.parametrize(
+    "gres", ["--gres=gpu:h100:2,shard:1", "--gres=gpu:a100:1,gpu:v100:1", "--gpus=a100:1,h100:1"]
+)
+def test_gpus_of_two_kinds_in_one_job_are_for_a_person(gres: str) -> None:
+    translation = made(gres)
+    (told,) = (f for f in translation.findings if f.blocks and f.name == gres.partition("=")[0])
+    assert told.klass is Class.MANUAL
+    assert translation.spec is not None and translation.spec.gpus is None
+    assert not [f for f in made("--gres=gpu:a100:2,nic:1").findings if f.klass is Class.MANUAL]

@@ -32,7 +32,7 @@ from foundry_tui.estate.gpu import Share
 from foundry_tui.estate.run import LIVE, Run, RunState
 from foundry_tui.estate.text import safe
 from foundry_tui.estate.usage import UsageRecord, Window
-from foundry_tui.schedulers.ports import Bookkeeper, SchedulerActor, SchedulerReader
+from foundry_tui.schedulers.ports import Bookkeeper, SchedulerActor, SchedulerReader, ScriptReader
 from tests.schedulers.consistency import assert_consistent
 from tests.schedulers.harness import SAID_NO, SAID_YES, Harness, new_token
 
@@ -369,6 +369,15 @@ class Contract:
         words = harness.adapter.details(run)
         assert words
         assert all(k and v == safe(v, max_cells=10_000) for k, v in words.items())
+
+    def test_a_source_with_scripts_tells_ours_and_why_it_has_none(self, harness: Harness) -> None:
+        reader = harness.adapter
+        if isinstance(reader, ScriptReader):
+            run = harness.submitted("scripted")
+            own = reader.batch_script(run.native_id, ended=False)
+            assert own.data is not None and own.data.startswith(b"#!")
+            ghost = reader.batch_script(harness.unknown, ended=False)
+            assert ghost.data is None and ghost.reason and not ghost.interactive
 
     def test_names_are_made_safe_at_the_door(self, harness: Harness) -> None:
         evil = "a\x1b]52;c;AAAA\x07b\n9 forged\u202e"

@@ -6,11 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from foundry_tui.estate.acts import Cancel
 from tests.lab.daemons import until
-from tests.lab.kube.cluster import KubeLab
 from tests.lab.slurm import SlurmLab
-from tests.schedulers.kai.hands import Hands, on
 from tests.stories.conftest import Foundry
 
 
@@ -98,7 +95,6 @@ def test_room_is_made_for_the_big_job(lab: SlurmLab, on_lab: Foundry, tmp_path: 
     assert "--requeue" in gone.err, gone
     back = on_lab("undo", plan["id"], "--requeue", "--confirm", "2", "--why", "as it was")
     assert back.code in (0, 5), back
-    print("FIRST", gone.err, "\nSECOND", back.code, back.out, back.err)
     until(lambda: "PENDING" in lab.states(big), 30, "the big job to wait again", 0.5)
     assert shown(lab, big)["ReqNodeList"] == "(null)"
     twice = on_lab("undo", plan["id"], "--requeue", "--confirm", "2")
@@ -120,59 +116,3 @@ def test_a_plan_whose_state_changed_is_refused(
     assert "changed since the plan was made" in (answer.err + answer.out).lower()
     assert {job: shown(lab, job)["ReqNodeList"] for job in before} == {big: "(null)"}
     assert on_lab("diff-plan", str(path)).code == 1
-
-
-def test_a_fraction_makes_room_on_kai(kube: KubeLab, tmp_path: Path) -> None:
-    """Two halves alone on a GPU each; what waits needs a whole one.
-
-    They are not preemptible: those that are KAI consolidates by itself.
-    """
-    alice = Hands(kube, "alice")
-    for name in ("gpu00", "gpu01"):
-        kube.api.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}})
-    kube.add_node("two", 2, "NVIDIA-A100-SXM4-80GB", 81920)
-    half = ("--gpu-portion-request=0.5", "--priority=build")
-    left, filler = (alice.submitted(*half, name=n) for n in ("left", "filler"))
-    for uid in (left, filler):
-        until(alice.placed(uid, "Running"), 90, "two halves fill a GPU")
-    right = alice.submitted(*half, name="right")
-    until(alice.placed(right, "Running"), 90, "the third has the other GPU")
-    alice.do(on(Cancel, filler), alice.run(filler))
-    until(alice.placed(filler), 90, "half of each GPU is free")
-    big = alice.submitted("-g", "1", "--priority=build", name="big")
-
-    config = tmp_path / "config.toml"
-    config.write_text(
-        f'[kubernetes.kai]\nkubeconfig = "{kube.kubeconfig()}"\nnamespaces = ["team-a"]\n'
-    )
-    foundry = Foundry(tmp_path, {"FOUNDRY_CONFIG": str(config), "FOUNDRY_DEBUG": "1"})
-    path = tmp_path / "plan.json"
-
-    def told() -> bool:
-        runs = foundry("runs", "--json").json["runs"]
-        mine = [r for r in runs if r["native_id"] == big]
-        return bool(mine) and mine[0]["state"] == "pending" and mine[0]["reason"] is not None
-
-    until(told, 90, "a whole GPU is waited for", 1)
-    plan = advised(foundry, path)
-    made = [m for m in plan["moves"] if m["action"] == "make_room"]
-    assert [m["target"]["id"] for m in made] == [f"kai/{big}"], json.dumps(plan)
-    (move,) = made
-    moved = move["displaces"][0].partition("/")[2]
-    assert moved in (left, right)
-    assert move["risk"] == "high"
-
-    applied = foundry("apply", str(path), "--confirm", "1", "--why", "room for a whole GPU")
-    assert applied.code == 0, applied
-    until(alice.placed(big, "Running"), 90, "what waited has the whole GPU")
-    until(alice.placed(moved, "Running"), 90, "the half runs again")
-    gpus = [g for g in foundry("gpus", "--json").json["gpus"] if g["node"] == "two"]
-    assert sorted(g["milli_allocated"] for g in gpus) == [1000, 1000]
-
-    judged = foundry("verdicts", plan["id"], "--json")
-    (verdict,) = judged.json["verdicts"]["plans"]
-    kept = {(p["move"], p["what"]): p["kept"] for p in verdict["promises"]}
-    assert kept[move["id"], "start"] is True, verdict
-    assert kept[move["id"], "node"] is True, verdict
-    back = foundry("undo", plan["id"], "--confirm", "1")
-    print("UNDO", back)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from tests.lab.components import require
 from tests.lab.daemons import until
 from tests.lab.slurm import SlurmLab
 
-SEEDS = (1, 2, 5)
-"""States in which something can be moved; `python -m benchmarks.verdicts` plays hundreds."""
+SEEDS = range(1, 21) if "slurm" in os.environ.get("FOUNDRY_REQUIRE", "") else (1, 2, 5)
+"""Twenty states where the real components have to be there, else some in which something can be
+moved; `make verdicts` plays hundreds."""
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from foundry_tui.actions import advise, apply, permitted
 from foundry_tui.actions.site import Options, Site
 from foundry_tui.config.model import Config
 from foundry_tui.estate.plan import Plan
@@ -32,6 +33,9 @@ from tests.tui.quiet import quiet
 FOLDER = Path(__file__).parents[2] / "docs" / "screens" / "pictures"
 NOW = datetime(2026, 11, 20, 14, 3, 27, tzinfo=UTC)
 SMALL, LARGE = (80, 24), (200, 50)
+SINCE = timedelta(minutes=10)
+"""By the clock on the wall: two hours of the simulated estate."""
+
 RETRY_S = 28.0
 """Seconds until a source is asked again; told in steps of ten, so that a slow drawing is alike."""
 
@@ -44,7 +48,10 @@ Change = Callable[[Snapshot], Snapshot]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One picture: `keys` are pressed one after the other; `change` bends what is read."""
+    """One picture: `keys` are pressed one after the other; `change` bends what is read.
+
+    `applied` says that the advice was carried out a while ago.
+    """
 
     name: str
     keys: tuple[str, ...] = ()
@@ -53,6 +60,7 @@ class Picture:
     theme: str = ""
     ascii_only: bool = False
     unread: bool = False
+    applied: bool = False
 
 
 def _both(name: str, *keys: str) -> Iterator[Picture]:
@@ -116,6 +124,12 @@ PICTURES: tuple[Picture, ...] = (
     Picture(name="doctor-80x24", keys=("D",)),
     Picture(name="tour-80x24", keys=("0",)),
     Picture(name="journal-80x24", keys=("J",)),
+    Picture(name="advice-apply-80x24", keys=("4", "A")),
+    Picture(name="advice-ascii-80x24", keys=("4",), ascii_only=True),
+    Picture(name="dryrun-80x24", keys=("4", "d")),
+    Picture(name="verdicts-80x24", keys=("I",), applied=True),
+    Picture(name="verdicts-200x50", keys=("I",), size=LARGE, applied=True),
+    Picture(name="change-80x24", keys=("J", "enter"), applied=True),
     Picture(name="down-80x24", change=DOWN),
     Picture(name="stale-80x24", change=STALE),
     Picture(name="denied-80x24", keys=("2",), change=DENIED),
@@ -133,10 +147,15 @@ PICTURES: tuple[Picture, ...] = (
 def site_of(picture: Picture) -> Site:
     """The simulated estate with a clock that stands still."""
     site = Site(options=Options(demo=True), config=Config(), mode="demo", tell=lambda words: None)
-    sources = build(None, lambda: NOW)
+    moment = NOW
+    sources = build(None, lambda: moment)
     site.schedulers = {source.name: source for source in sources}
     site.clock = sources[0].now
     site.waits_s = lambda: dict.fromkeys(site.schedulers, RETRY_S)  # type: ignore[method-assign]
+    if picture.applied:
+        _apply(site)
+        moment = NOW + SINCE
+        site._readings = 0  # those until here were none of the screen's
     # One reading, and the feed's thread ends.
     site.wait_s = lambda: float("inf")  # type: ignore[method-assign]
     if picture.unread:
@@ -152,6 +171,27 @@ def site_of(picture: Picture) -> Site:
         read = site.snapshot
         site.snapshot = lambda patience_s=None, *, measured=True: read()  # type: ignore[method-assign]
     return site
+
+
+def _apply(site: Site) -> None:
+    """Carry the advice out, as far as the user of the simulated estate may."""
+    seen = site.snapshot()
+    plan = advise.advice(
+        site,
+        seen,
+        policy="best",
+        limit=None,
+        check=True,
+        progress=lambda words: None,
+        time_limit_s=0.0,
+    )
+    mine = tuple(
+        move.id
+        for move in plan.moves
+        if move.steps and not any(permitted.refusal(site, step, seen) for step in move.steps)
+    )
+    came = apply.carry_out(site, apply.prepare(site, plan, None, seen, only=mine))
+    assert came.stopped is None
 
 
 def _none_ended(window: Window, *, users: tuple[str, ...] | None = None) -> Accounting:

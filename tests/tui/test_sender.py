@@ -162,7 +162,7 @@ def test_undo_with_nothing_sent_says_so() -> None:
 def test_somebody_elses_run_is_refused_in_the_panel_and_nothing_can_be_typed() -> None:
     async def keys(app: Foundry, pilot: Keys) -> None:
         assert app.seen is not None and app.place is not None
-        other = next(r for r in app.seen.runs if r.source == "sim-slurm" and r.user != "ada")
+        other = next(r for r in app.seen.runs if r.source == "sim-slurm" and r.user == "dara")
         app.sender.ask(app.place, prepared(app, "cancel", other), "cancel it")
         await answered(pilot, app, "1y")
         await pilot.pause(0.3)

@@ -9,13 +9,13 @@ from foundry_tui.actions.errors import ActionError
 from foundry_tui.actions.migrate.counting import (
     DAYS,
     SCRIPTS,
-    Go,
     count,
     sides,
     silent,
     tables_of,
 )
 from foundry_tui.actions.migrate.dividing import divide
+from foundry_tui.actions.migrate.reading import Go
 from foundry_tui.actions.site import Site
 from foundry_tui.estate.usage import Window
 from foundry_tui.migration.board import Board, board
@@ -70,7 +70,7 @@ def boarded(
     except ActionError as error:
         notes.append(f"no quota is proposed: {error}")
     return Boarded(
-        board=board(counted.census, tables, counted.there, quotas),
+        board=board(counted.census, tables, counted.there, quotas, known=counted.there_known),
         window=counted.window,
         notes=tuple(notes),
         incomplete=counted.incomplete,

@@ -1,8 +1,8 @@
-"""What of a site moves: the accounting of both sides counted, and the largest scripts translated."""
+"""What of a site moves: the accounting of both sides, and the largest scripts translated."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundry_tui.actions.errors import NothingMatched, SourceMissing, WrongUse
+from foundry_tui.actions.migrate.reading import Go, readings
 from foundry_tui.actions.migrate.translating import tables as read_tables
 from foundry_tui.actions.site import Site
 from foundry_tui.actions.tracker import backend
+from foundry_tui.estate.run import LIVE
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.usage import Account, UsageRecord, Window
-from foundry_tui.migration.census import Census, Reading, interactive, judge, reading, unread
+from foundry_tui.migration.census import Census, judge
 from foundry_tui.migration.nouns import Rank, Tables
-from foundry_tui.migration.tally import Group, Sums, Tally
-from foundry_tui.migration.translate import translate
+from foundry_tui.migration.tally import MOST_GROUPS, Sums, Tally
 from foundry_tui.reports.made import Asked, Progress
-from foundry_tui.schedulers.ports import SchedulerError, ScriptReader
 
 if TYPE_CHECKING:
     from foundry_tui.actions.reports.runs import Books
@@ -30,9 +30,6 @@ SCRIPTS = 100
 
 DAYS = 30
 """The window, where nobody says one."""
-
-KINDS = ("slurm", "runai", "kai")
-NAMES = {"slurm": "Slurm", "runai": "Run:ai", "kai": "KAI"}
 
 DEMO = Tables(
     partitions=(("gpu", "default"), ("h100", "default"), ("a100", "default"), ("short", "default")),
@@ -44,8 +41,6 @@ DEMO = Tables(
 )
 """The mapping tables of the simulated site, on which one account and the paths are still open."""
 
-Go = Callable[[Progress], None]
-
 
 def silent(_progress: Progress) -> None:
     """Tell nobody how far it is."""
@@ -55,8 +50,9 @@ def silent(_progress: Progress) -> None:
 class Counted:
     """The work of a window on both sides.
 
-    `there` are the sums of projects of Run:ai and KAI by (source, project). `incomplete`: a source
-    did not tell all of its accounting; `notes` say so in words, and what else is missing.
+    `there` are the sums of projects of Run:ai and KAI by (source, project), whole only where
+    `there_known`. `incomplete`: a source did not tell all of its accounting; `notes` say so in
+    words, and what else is missing.
     """
 
     window: Window
@@ -65,6 +61,7 @@ class Counted:
     census: Census
     tally: Tally
     there: Mapping[tuple[str, str], Sums]
+    there_known: bool
     accounts: Mapping[tuple[str, str], Account]
     notes: tuple[str, ...]
     incomplete: bool
@@ -119,7 +116,7 @@ def count(
 
     Raises:
         WrongUse: the window ends before it begins.
-        SourceMissing: as `sides`; or no Slurm told its accounting.
+        SourceMissing: as `sides`; or no Slurm told its accounting, nor anything that runs.
         NothingMatched: nothing ran.
     """
     slurm, others = sides(site)
@@ -131,7 +128,7 @@ def count(
     snapshot = site.whole(measured=False)
     tally = Tally(window, site.clock())
     elsewhere = Tally(window, site.clock())
-    notes: list[str] = []
+    notes = ["the mapping tables are made up, as the site is"] if tables is DEMO else []
     books = _books()
     names = (*slurm, *others) if both else slurm
     wanted = Asked(name="jobs", start=start, end=end, accounts=accounts, users=users)
@@ -139,8 +136,11 @@ def count(
         tally.add(r for r in part if r.source in slurm)
         elsewhere.add(r for r in part if r.source not in slurm)
     silent_ones = [s.name for s in books.sources if not s.answered]
-    if all(name in silent_ones for name in slurm):
-        raise SourceMissing("migrate: " + ("; ".join(notes) or "no Slurm keeps accounts"))
+    if all(name in silent_ones for name in slurm) and not tally.kinds:
+        tally.add(r for name in slurm for r in live_tries(snapshot, name) if _asked(r, wanted))
+        if not tally.kinds:
+            raise SourceMissing("migrate: " + ("; ".join(notes) or "no Slurm keeps accounts"))
+        notes.append("no accounting answered: only what runs or waits now is counted")
     if not tally.kinds:
         raise NothingMatched(
             f"migrate: nothing ran on {', '.join(slurm)} from {start:%Y-%m-%d %H:%M} to "
@@ -148,8 +148,13 @@ def count(
         )
     if tally.doubtful:
         notes.append(f"{tally.doubtful} tries without a believable end are left out")
+    if tally.folded:
+        notes.append(
+            f"there are more than {MOST_GROUPS:,} names of runs: {tally.folded:,} tries under "
+            "further ones are judged by accounting alone"
+        )
     target = next((backend(site, name) for name in others), "runai")
-    read = _readings(site, tally, tables, target, scripts, notes, go)
+    read = readings(site, tally, tables, target, scripts, notes, go)
     there: dict[tuple[str, str], Sums] = {}
     for what, sums in elsewhere.kinds.items():
         there.setdefault((what.source, what.account or ""), Sums()).add(sums)
@@ -160,9 +165,42 @@ def count(
         census=judge(tally, read, tables),
         tally=tally,
         there=there,
+        there_known=not any(name in silent_ones for name in others),
         accounts=books.accounts,
         notes=tuple(dict.fromkeys(notes)),
         incomplete=bool(silent_ones),
+    )
+
+
+def live_tries(snapshot: Snapshot, source: str) -> Iterator[UsageRecord]:
+    """What runs and waits on a source now, as tries; for a source whose accounting is silent."""
+    for run in snapshot.runs:
+        if run.source != source or run.state not in LIVE:
+            continue
+        raw = next(filter(str.isdigit, run.seen_as), None)
+        ran = run.started_at is not None
+        yield UsageRecord(
+            source=source,
+            native_id=run.native_id,
+            raw_id=raw or (run.array.job_id if run.array else run.native_id),
+            name=run.name,
+            user=run.user,
+            account=run.account,
+            queue=run.queue,
+            qos=run.qos,
+            state=run.state,
+            submitted_at=run.submitted_at,
+            eligible_at=run.eligible_at,
+            started_at=run.started_at,
+            ended_at=None,
+            gpu_count=run.request.gpu_count if ran else 0,
+            gpu_milli=run.request.gpu_milli if ran else 0,
+        )
+
+
+def _asked(record: UsageRecord, asked: Asked) -> bool:
+    return (not asked.users or record.user in asked.users) and (
+        not asked.accounts or record.account in asked.accounts
     )
 
 
@@ -207,51 +245,3 @@ def _parts(
     only = copy(site)
     only.schedulers = {name: site.schedulers[name] for name in names}
     yield from parts(only, given, books, go, compared=False)
-
-
-def _readings(
-    site: Site,
-    tally: Tally,
-    tables: Tables,
-    target: str,
-    most: int,
-    notes: list[str],
-    go: Go,
-) -> dict[Group, Reading]:
-    """The largest groups by what their script says."""
-    largest = sorted(
-        tally.groups, key=lambda g: (-tally.groups[g].gpu_s, -tally.groups[g].runs, str(g))
-    )
-    found: dict[Group, Reading] = {}
-    down: dict[str, str] = {}
-    for number, group in enumerate(largest[:most]):
-        words = f"script {number + 1} of {min(most, len(largest))}"
-        go(Progress(0.9 + 0.1 * number / most, words))
-        if group.source in down:
-            found[group] = unread(down[group.source])
-            continue
-        try:
-            found[group] = _reading(site, group, tally, tables, target)
-        except SchedulerError as error:
-            down[group.source] = f"{group.source} did not answer"
-            notes.append(f"{group.source}: its scripts were not read: {error}")
-            found[group] = unread(down[group.source])
-    return found
-
-
-def _reading(site: Site, group: Group, tally: Tally, tables: Tables, target: str) -> Reading:
-    scheduler = site.schedulers[group.source]
-    if not isinstance(scheduler, ScriptReader):
-        return unread(f"{group.source} tells no scripts")
-    latest = tally.latest[group]
-    why = "no run of it is known"
-    for raw_id, ended in ((latest.live, False), (latest.ended, False), (latest.ended, True)):
-        if raw_id is None:
-            continue
-        answer = scheduler.batch_script(raw_id, ended=ended)
-        if answer.data is not None:
-            return reading(translate(f"{group.name or 'job'}.sh", answer.data, tables, target))
-        why = str(answer.reason or why)
-        if answer.interactive:
-            return interactive()
-    return unread(why)

@@ -57,7 +57,12 @@ def divide(site: Site, counted: Counted, pool: int | None, source: str | None) -
     for (_, account), held in counted.tally.hours.items():
         if account is not None:
             hours[account] = _added(hours.get(account), held)
-    use = {name: use_of(hours.get(name), lengths) for name in names}
+    begins_at = counted.tally.begins_at
+    use = {name: use_of(hours[name], lengths, begins_at) for name in names}
+    if begins_at and counted.tally.first is not None:
+        notes.append(
+            f"the books begin at {counted.tally.first:%Y-%m-%d %H:%M} UTC: no hour before counts"
+        )
     slurm = {source for source, _ in counted.tally.hours}
     tree = [account for (at, _), account in counted.accounts.items() if at in slurm]
     return Divided(

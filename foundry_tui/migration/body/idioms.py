@@ -9,6 +9,7 @@ from foundry_tui.jobs.spec import Launcher
 from foundry_tui.migration.body.edits import Body
 from foundry_tui.migration.body.lexer import Command
 from foundry_tui.migration.nouns import Class
+from foundry_tui.migration.secret import places
 
 _SLURM = frozenset(
     """
@@ -39,6 +40,7 @@ def idioms(body: Body) -> None:
             _environments(body, command)
             _traps(body, command)
             _secrets(body, command)
+    _keys(body)
     _meeting(body)
     for command in body.commands:
         if command.name in _SLURM:
@@ -68,7 +70,9 @@ def _modules(body: Body, command: Command) -> None:
     body.draft.images += [table[name] for name in names if table.get(name)]
     if missing or not names:
         why = f"has to be in the image: {', '.join(missing)}; say so in [modules] of the tables"
-        return body.tell(command, "module", "modules, on Slurm alone", why, Class.MANUAL)
+        kept = bool(known) and not command.blocks
+        became = "modules, on Slurm alone" if kept else "dropped"
+        return body.tell(command, "module", became, why, Class.MANUAL)
     images = [table[name] for name in names if table[name]]
     became = f"image: {images[-1]}" if images else "in the image"
     return body.tell(command, "module", became, "what the tables say of it", Class.TABLE)
@@ -143,6 +147,15 @@ def _secrets(body: Body, command: Command) -> None:
             line = body.line(command.start)
             why = "its value would stand readable in the request: take it out, name it in `secrets`"
             body.draft.tell(line, "secret", f"{name}=…", "kept", why, Class.MANUAL, blocks=True)
+
+
+def _keys(body: Body) -> None:
+    """Secrets that stand anywhere else in the program, in words or in here-documents."""
+    told = {f.line for f in body.draft.findings if f.name == "secret"}
+    for line in dict.fromkeys(body.line(at) for at in places(body.lexed.code)):
+        if line not in told:
+            why = "a key, by its form, readable in the request: take it out, use `secrets`"
+            body.draft.tell(line, "secret", "…", "kept", why, Class.MANUAL, blocks=True)
 
 
 def _meeting(body: Body) -> None:

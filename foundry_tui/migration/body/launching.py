@@ -29,6 +29,10 @@ _KINDS = {
 }
 _ODD = ("multi-prog", "het-group", "jobid", "pty", "overlap", "interactive")
 _QUOTES = "\"'"
+_CONTAINER_LOST = frozenset(
+    ("env", "env-file", "pwd", "H", "home", "overlay", "W", "workdir", "S", "scratch")
+)
+"""Options of a container runtime that change what the program finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +255,12 @@ def _contained(body: Body, step: Step) -> None:
     """A container runtime inside the job: the pod is the container."""
     srun, layer = step.launch.layer("srun"), step.launch.layer("container")
     image = layer.image if layer is not None else None
-    binds = layer.value("B", "bind") if layer is not None else None
+    given = layer.options if layer is not None else ()
+    binds = ",".join(v.strip(_QUOTES) for name, v in given if name in ("B", "bind")) or None
+    lost = [name for name, _ in given if name in _CONTAINER_LOST]
+    if lost:
+        why = f"{', '.join(lost)} of the container: say it in `environment`, `workdir`, `mounts`"
+        body.tell(step.command, "container", "dropped", why, Class.MANUAL, blocks=True)
     if srun is not None:
         image = image or srun.value("container-image")
         binds = binds or srun.value("container-mounts")

@@ -60,11 +60,15 @@ class Command:
 
 @dataclass(slots=True)
 class Lexed:
-    """Commands in the order of their beginnings; `code` is the text with comments blanked out."""
+    """Commands in the order of their beginnings; `code` is the text with comments blanked out.
+
+    `documents` are the ranges of here-documents.
+    """
 
     commands: list[Command]
     code: str
     lines: list[int]
+    documents: list[tuple[int, int]]
 
     def line(self, at: int) -> int:
         """The line of an offset, from 1."""
@@ -80,7 +84,7 @@ def lex(text: str) -> Lexed:
     lexer = _Lexer(text)
     lexer.list_of("", (), 0)
     commands = sorted(lexer.commands, key=lambda command: command.start)
-    return Lexed(commands, "".join(lexer.code()), lexer.lines)
+    return Lexed(commands, "".join(lexer.code()), lexer.lines, lexer.documents)
 
 
 @dataclass(slots=True)
@@ -100,6 +104,7 @@ class _Lexer(WordLexer):
         self.commands: list[Command] = []
         self._comments: list[tuple[int, int]] = []
         self._here: list[tuple[str, bool]] = []
+        self.documents: list[tuple[int, int]] = []
 
     def code(self) -> list[str]:
         made, last = [], 0
@@ -265,6 +270,7 @@ class _Lexer(WordLexer):
     def _documents(self) -> None:
         """Pass the here-documents that begin on this line."""
         for ends, tabs in self._here:
+            begin = self.at
             while self.at < len(self.text):
                 stop = self.text.find("\n", self.at)
                 stop = len(self.text) if stop < 0 else stop
@@ -272,6 +278,7 @@ class _Lexer(WordLexer):
                 self.at = min(stop + 1, len(self.text))
                 if (line.lstrip("\t") if tabs else line) == ends:
                     break
+            self.documents.append((begin, self.at))
         self._here = []
 
 

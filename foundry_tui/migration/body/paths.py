@@ -8,7 +8,7 @@ from foundry_tui.migration.body.edits import Body
 from foundry_tui.migration.mapping import HOME
 from foundry_tui.migration.nouns import Class
 
-_PATH = re.compile(r"(?:^|[\"'=:,(\[])((?:/|~/|\$\{?HOME\}?(?![A-Za-z0-9_]))[\w.+@%/-]*)")
+_PATH = re.compile(r"(?:^|[\"'=:,(\[\s])((?:/|~/|\$\{?HOME\}?(?![A-Za-z0-9_]))[\w.+@%/-]*)")
 _SITE = re.compile(
     r"\$\{?((?:SCRATCH|WORK|WORKDIR|PROJECT|PROJECTS|STORE|JOBFS|LOCAL_SCRATCH|GROUP_HOME|FAST"
     r"|GPFS|LUSTRE|CSCRATCH|SCRATCHDIR|PROJWORK)\w*)\b"
@@ -21,6 +21,9 @@ _OF_IMAGE = (
 
 _PATTERNS = frozenset(("sed", "awk", "grep", "egrep", "perl", "tr", "cut", "gawk"))
 """Programs whose words are patterns."""
+
+_SPEAKS = frozenset(("echo", "printf"))
+"""Programs whose words are told, not opened: what stands inside of one is not looked at."""
 
 _MAX_TOLD = 50
 
@@ -39,7 +42,8 @@ def paths(body: Body) -> None:
                 continue
             raw = re.sub(r"^[0-9]*(?:&>>?|>>|>\||>|<)\s*", "", word.raw)
             for found in _PATH.finditer(raw):
-                _path(body, word.start, found[1], told)
+                if command.name not in _SPEAKS or not raw[found.start()].isspace():
+                    _path(body, word.start, found[1], told)
             for found in _SITE.finditer(raw):
                 if found[1] not in known and found[1] not in told and len(told) < _MAX_TOLD:
                     told.add(found[1])
@@ -47,6 +51,9 @@ def paths(body: Body) -> None:
                     why = "a variable that the site sets: give its value in `environment`"
                     name = f"${found[1]}"
                     body.draft.tell(line, name, word.raw, "empty", why, Class.MANUAL, blocks=True)
+    for start, end in body.lexed.documents:
+        for found in _PATH.finditer(body.lexed.code, start, end):
+            _path(body, found.start(1), found[1], told)
 
 
 def _path(body: Body, at: int, path: str, told: set[str]) -> None:

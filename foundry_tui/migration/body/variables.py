@@ -84,6 +84,11 @@ def _told(body: Body, name: str, at: int, value: str | None) -> None:
         return body.draft.tell(
             line, words, words, "set in the pod", f"{why}; no id of the run", klass
         )
+    if "id -un" in value or value == "$PWD":
+        why = "who the pod runs as, often root: not who submits"
+        if value == "$PWD":
+            why = "the folder of the image: that of the submit is not seen in a pod"
+        return body.draft.tell(line, words, words, value, why, Class.APPROXIMATED)
     return body.draft.tell(
         line, words, words, f"{value}", "set before the program begins", Class.EMULATED
     )

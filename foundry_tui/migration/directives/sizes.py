@@ -23,8 +23,20 @@ def nodes(draft: Draft, given: Given) -> None:
     return draft.say(given, f"nodes: {found.nodes}", why, Class.APPROXIMATED)
 
 
+def implied_nodes(draft: Draft) -> None:
+    """Nodes that other options ask for, such as 16 tasks with 8 on each node."""
+    if draft.amounts.nodes > 1 and "nodes" not in draft.options:
+        count = draft.fields["nodes"] = draft.amounts.nodes
+        why = "no option says how many: the fewest that tasks, GPUs and hosts allow"
+        draft.tell(None, "nodes", "", f"nodes: {count}", why, Class.APPROXIMATED)
+
+
 def gpus(draft: Draft, given: Given) -> None:
     found = draft.amounts
+    if found.mixed or found.models:
+        wanted = "whole GPUs and a share" if found.mixed else " and ".join(found.models)
+        why = f"{wanted} for one job: a pod has GPUs of one kind; make a run of each"
+        return draft.say(given, "nothing", why, Class.MANUAL, keep=True, blocks=True)
     if given.name in found.uneven:
         _gpus(draft, found)
         why = f"they do not divide by {found.nodes} nodes: every pod gets the larger number"
@@ -81,10 +93,17 @@ def tasks(draft: Draft, given: Given) -> None:
     if given.name in found.uneven:
         why = f"they do not divide by {found.nodes} nodes: every pod starts the larger number"
         return draft.say(given, became, why, Class.APPROXIMATED)
+    if given.name == "ntasks" and found.ntasks > 1 and found.nodes == 1 and _free(draft):
+        why = "Slurm may spread them over nodes; here one pod has all: else say --nodes"
+        return draft.say(given, became, why, Class.APPROXIMATED)
     if found.tasks == 1:
         return draft.say(given, became, "one process in each pod", Class.OK)
     why = "processes of one pod: how they are started follows from the program"
     return draft.say(given, became, why, Class.OK)
+
+
+def _free(draft: Draft) -> bool:
+    return "nodes" not in draft.options and "ntasks-per-node" not in draft.options
 
 
 def cpus(draft: Draft, given: Given) -> None:

@@ -20,9 +20,9 @@ def name(draft: Draft, given: Given) -> None:
         why = "a name has 1 to 500 printable characters"
         return draft.say(given, "the name of the file", why, Class.APPROXIMATED)
     draft.fields["name"] = text
-    return draft.say(
-        given, f"name: {text}", "Kubernetes gets it in small letters, digits and dashes", Class.OK
-    )
+    plain = text.isascii() and text.replace("-", "").replace("_", "").isalnum()
+    why = "Kubernetes gets it in small letters, digits and dashes"
+    return draft.say(given, f"name: {text}", why, Class.OK if plain else Class.APPROXIMATED)
 
 
 def account(draft: Draft, given: Given) -> None:

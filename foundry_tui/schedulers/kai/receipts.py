@@ -55,6 +55,8 @@ def _settled(
 ) -> Receipt:
     if receipt.status not in (ReceiptStatus.ACCEPTED, ReceiptStatus.UNKNOWN):
         return receipt
+    if not item.command:  # asked about what is refused: there is nothing that could show
+        return replace(receipt, status=ReceiptStatus.UNCHANGED, message=item.refusal)
     api = Api(cluster)
     while True:
         try:

@@ -23,8 +23,9 @@ GPUS_PER_NODE = 8
 DEPARTMENTS = {"vision": "research", "speech": "research", "genomics": "product"}
 """Run:ai projects and the departments above them."""
 
-COORDINATES = "bio"
-"""The account of the simulated Slurm whose runs the user may change too, as its coordinator."""
+COORDINATES = ("bio", "robotics")
+"""Accounts of the simulated Slurm whose runs the user may change too, as their coordinator: so some
+of the advice can be carried out, and some cannot."""
 
 PLANS_QUOTA_OF = "research"
 """The department whose quotas the user of the simulated estate may change: by a role of the site's

@@ -1,4 +1,4 @@
-"""Batch scripts of the simulated jobs: made up from what each asks for, one manner per kind of work.
+"""Batch scripts of the simulated jobs: made up from what each asks for and its kind of work.
 
 What a user of the estate submitted is not kept by the simulation: its jobs have a plain script.
 """

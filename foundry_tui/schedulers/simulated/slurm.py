@@ -313,7 +313,7 @@ class SlurmManners(SlurmActs):
             admin=self.admin and user in (None, USER),
             may_nodes=self.admin and user in (None, USER),
             may_queues=self.admin and user in (None, USER),
-            coordinates=(COORDINATES,) if user in (None, USER) else (),
+            coordinates=COORDINATES if user in (None, USER) else (),
             # Of others it is not told here which accounts they may charge.
             associations=None
             if user not in (None, USER)

@@ -169,7 +169,7 @@ class SlurmActs(SimulatedSource):
 
     def _others(self, owner: str | None, account: str | None) -> bool:
         """Whether a run belongs to somebody whose runs this user may not change."""
-        return not self.admin and others_run(owner) and account != COORDINATES
+        return not self.admin and others_run(owner) and account not in COORDINATES
 
     def _with_values(self, engine: LiveCluster, act: ChangeRun, item: PreviewItem) -> PreviewItem:
         """The item with what the run asks for now beside its state."""
@@ -225,7 +225,8 @@ class SlurmActs(SimulatedSource):
         if not jobs:
             text = safe(f"Slurm knows no live job {native}")
             return Receipt(target=item.target, status=ReceiptStatus.UNCHANGED, message=text)
-        denied = next((j.spec.user for j in jobs if self._others(j.spec.user, j.spec.account)), None)
+        theirs = (j.spec for j in jobs if self._others(j.spec.user, j.spec.account))
+        denied = next((spec.user for spec in theirs), None)
         if denied is not None:
             return refused(item, f"Access/permission denied: the run belongs to {denied}")
         said = [self._one(act, job) for job in jobs]

@@ -31,7 +31,12 @@ class Field:
 
 
 def _minutes(seconds: str) -> str:
-    return "UNLIMITED" if seconds == UNLIMITED else str(-(-int(seconds) // 60))
+    """Whole minutes, upwards. What is below a second would arrive as `TimeLimit=0` (22.05)."""
+    if seconds == UNLIMITED:
+        return "UNLIMITED"
+    if int(seconds) < 1:
+        raise ValueError("no time at all")
+    return str(-(-int(seconds) // 60))
 
 
 def _mebibytes(text: str) -> str:

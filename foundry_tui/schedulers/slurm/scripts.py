@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from foundry_tui.estate.text import safe
-from foundry_tui.schedulers.ports import BatchScript, SchedulerError
+from foundry_tui.schedulers.ports import BatchScript
 from foundry_tui.schedulers.slurm.commands import (
     NOT_ALLOWED,
     UNREACHABLE,
@@ -24,10 +24,12 @@ MAX_BYTES = 8 << 20
 NOT_KEPT = safe(
     "slurmdbd keeps no scripts of jobs that are over: AccountingStoreFlags has no job_script"
 )
+NO_SCRIPT = "Job script not specified"
+"""What the controller says of a job of srun or salloc, and ends with 0."""
+
 INTERACTIVE = BatchScript(interactive=True, reason=safe("it never had a batch script"))
 
 _FLAGS = re.compile(r"^AccountingStoreFlags\s*=(.*)$", re.MULTILINE)
-_BATCH = re.compile(r"^ *BatchFlag=(\d)", re.MULTILINE)
 _HEAD = re.compile(rb"Batch Script for [^\n]*\n-+\n")
 _NONE = b"NONE"
 
@@ -46,34 +48,20 @@ def read_script(commands: Commands, job: str, *, ended: bool) -> BatchScript:
 
 def _live(commands: Commands, job: str) -> BatchScript:
     done = commands.run("scontrol", "write", "batch_script", job, "-", max_bytes=MAX_BYTES)
-    if done.code == 0:
-        return BatchScript(data=done.out.removesuffix(b"\n"))
+    if done.code == 0 and done.out:  # refused, it ends with 0 all the same (22.05)
+        return BatchScript(data=done.out)
     words = message(done)
     if any(mark in words for mark in UNREACHABLE):
         raise failure("scontrol write batch_script", done)
     if any(mark in words for mark in NOT_ALLOWED):
         return BatchScript(reason=safe("Slurm gives it to its owner and to operators alone"))
-    if not _is_batch(commands, job):
+    if NO_SCRIPT in words:
         return INTERACTIVE
     return BatchScript(reason=safe(f"scontrol: {words or 'no answer'}", max_cells=200))
 
 
-def _is_batch(commands: Commands, job: str) -> bool:
-    """Whether a job has a batch script, as far as the controller tells; the first word counts."""
-    try:
-        text = commands.read("scontrol", "show", "job", job).decode("utf-8", "replace")
-    except SchedulerError:
-        return True
-    flag = _BATCH.search(text)
-    return flag is None or flag[1] != "0"
-
-
 def _stored(commands: Commands, job: str) -> BatchScript:
     """What slurmdbd has; it says NONE of a job without one, and of one whose script it lost."""
-    shown = commands.read("scontrol", "show", "config").decode("utf-8", "replace")
-    flags = _FLAGS.search(shown)
-    if flags is not None and "job_script" not in flags[1]:
-        return BatchScript(reason=NOT_KEPT)
     done = commands.run("sacct", "-B", "-j", job, max_bytes=MAX_BYTES)
     words = message(done)
     if done.code and any(mark in words for mark in UNREACHABLE):
@@ -85,7 +73,14 @@ def _stored(commands: Commands, job: str) -> BatchScript:
         return BatchScript(reason=safe(why or "slurmdbd has no such job", max_cells=200))
     body = done.out[head.end() :].removesuffix(b"\n")
     if body.strip() == _NONE:
-        return BatchScript(
-            reason=safe("slurmdbd has none: interactive, or from before it kept any")
-        )
+        if not _keeps(commands):
+            return BatchScript(reason=NOT_KEPT, kept=False)
+        why = "slurmdbd has none: it was interactive, or is from before scripts were kept"
+        return BatchScript(reason=safe(why))
     return BatchScript(data=body)
+
+
+def _keeps(commands: Commands) -> bool:
+    """Whether slurmdbd is given the scripts of new jobs; so too where that is not told."""
+    flags = _FLAGS.search(commands.read("scontrol", "show", "config").decode("utf-8", "replace"))
+    return flags is None or "job_script" in flags[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from textual.app import ComposeResult
@@ -12,9 +12,12 @@ from textual.timer import Timer
 
 from foundry_tui.actions import permitted
 from foundry_tui.actions.advise import advice
+from foundry_tui.actions.site import Site
 from foundry_tui.actions.table import Action
+from foundry_tui.actions.verdicts import rule_records
 from foundry_tui.estate.passages import whole
 from foundry_tui.estate.plan import Move, Plan
+from foundry_tui.estate.verdict import RuleRecord
 from foundry_tui.presenters import units
 from foundry_tui.presenters.plannodes import node_lines, touched
 from foundry_tui.presenters.planpanel import (
@@ -27,13 +30,16 @@ from foundry_tui.presenters.planpanel import (
 from foundry_tui.presenters.rows.moves import MOVE_ROWS
 from foundry_tui.presenters.toned import Line
 from foundry_tui.tui.applying import ask_apply
-from foundry_tui.tui.bars import Bar
+from foundry_tui.tui.bars import Bar, Part
 from foundry_tui.tui.feed import Seen
 from foundry_tui.tui.grid.messages import Entered
 from foundry_tui.tui.grid.table import GridTable
 from foundry_tui.tui.screens.listing import Listing
 from foundry_tui.tui.screens.panel import Panel
 from foundry_tui.tui.widgets.lines import Lines
+
+Made = tuple[Plan, tuple[RuleRecord, ...], dict[str, str]]
+"""A plan, how well the rules of advice kept their promises so far, and why not which move."""
 
 STALE_S = 300.0
 """From this age on a plan is called old: runs have started and ended since."""
@@ -68,6 +74,9 @@ class Advice(Listing):
         self._said = ""
         self._failed = ""
         self._applied = ""
+        self._did: set[str] = set()
+        self._refused: dict[str, str] = {}
+        self._records: tuple[RuleRecord, ...] = ()
         self._ticking: Timer | None = None
         self._stop = threading.Event()
 
@@ -107,16 +116,21 @@ class Advice(Listing):
             self.foundry.enter(TradeOffs(plan))
 
     def chosen(self) -> tuple[Move, ...]:
-        """The moves that an act is for: those that are marked, else all that send anything.
+        """The moves that an act is for: those that are marked, else all that this user may make.
 
         What belongs together is taken together: the room that is made, and whom it is made for.
+        Where none may be made, all that send anything are chosen, so that the reason can be read.
         """
         if (plan := self._plan) is None:
             return ()
+        sent = tuple(move for move in plan.moves if move.steps)
         marked = {move.id for move in self.table.view.marked}
         if marked:
             marked = set(whole(plan.moves, tuple(marked)))
-        return tuple(m for m in plan.moves if m.steps and (not marked or m.id in marked))
+            return tuple(move for move in sent if move.id in marked)
+        left = self._refused.keys() | self._did
+        held = set(whole(plan.moves, tuple(move.id for move in sent if move.id in left)))
+        return tuple(move for move in sent if move.id not in held) or sent
 
     def refusal(self, action: Action) -> str | None:
         why = super().refusal(action)
@@ -126,30 +140,39 @@ class Advice(Listing):
             return "there is no plan yet"
         if not (moves := self.chosen()):
             return "none of these moves sends anything: they are for people to talk about"
-        if action.id == "dry_run" or (seen := self.foundry.seen) is None:
+        if action.id == "dry_run":
             return None
-        if self._applied:
-            return f"plan {self._plan.id[:6]} {self._applied}; r makes a new one"
-        acts = (step for move in moves for step in move.steps)
-        told = (permitted.refusal(self.foundry.site, a, seen.snapshot, ask=False) for a in acts)
-        return next((words for words in told if words), None)
+        if all(move.id in self._did for move in moves):
+            return f"{self._applied} already; r makes a new plan"
+        return next((self._refused[m.id] for m in moves if m.id in self._refused), None)
 
     def do_dry_run(self) -> None:
         """Every step of the chosen moves, with its exact command and what stands in its way."""
         from foundry_tui.tui.screens.dryrun import DryRun
 
         if (plan := self._plan) is not None:
-            self.foundry.enter(DryRun(plan, tuple(move.id for move in self.chosen()), self._done))
+            only = tuple(move.id for move in self.chosen())
+            self.foundry.enter(DryRun(plan, only, self._teller(plan, only)))
 
     def do_apply(self) -> None:
         """Ask for the chosen moves, hold them, and carry them out one by one."""
         if (plan := self._plan) is not None:
-            ask_apply(self, plan, tuple(move.id for move in self.chosen()), self._done)
+            only = tuple(move.id for move in self.chosen())
+            ask_apply(self, plan, only, self._teller(plan, only))
 
-    def _done(self) -> None:
-        """Moves of the plan were carried out: what it was made for is past."""
-        self._applied = f"was applied at {self.foundry.site.clock():%H:%M}"
-        self.retell()
+    def _teller(self, plan: Plan, only: tuple[str, ...]) -> Callable[[bool], None]:
+        """What notes that these moves were carried out: what the plan was made for is past."""
+
+        def done(all_of_it: bool) -> None:
+            if plan is not self._plan:
+                return
+            self._did |= set(only) if all_of_it else set()
+            part = "" if all_of_it else "in part "
+            self._applied = f"{part}applied {self.foundry.site.clock():%H:%M}"
+            if self.is_mounted:
+                self.retell()
+
+        return done
 
     def _solve(self, seen: Seen) -> None:
         self._asked_at, self._said, self._failed = self.foundry.monotonic(), "solving", ""
@@ -160,8 +183,9 @@ class Advice(Listing):
         def told(words: str) -> None:
             self._said = words
 
-        def solve() -> Plan:
-            return advice(
+        def solve() -> Made:
+            records = rule_records(site)
+            plan = advice(
                 site,
                 seen.snapshot,
                 policy="best",
@@ -169,11 +193,14 @@ class Advice(Listing):
                 check=True,
                 progress=told,
                 cancelled=stop.is_set,
+                trust=records,
             )
+            return plan, records, _refused(site, plan, seen)
 
-        def then(plan: Plan) -> None:
+        def then(made: Made) -> None:
             self._end()
-            self._plan, self._made_for, self._applied = plan, seen, ""
+            plan, self._records, self._refused = made
+            self._plan, self._made_for, self._applied, self._did = plan, seen, "", set()
             self.foundry.advice_count = len(plan.moves)
             self.foundry.pacer.paint("advice", self.redraw)
 
@@ -213,7 +240,8 @@ class Advice(Listing):
         if plan is None:
             head.head("Plan", (f" · {working or 'none'}", "warn" if working else "bad"))
             return
-        head.head(f"Plan {plan.id[:6]}", (f" · {len(plan.moves)} moves", "dim"), self._aged(plan))
+        count = "" if self._applied else f" · {len(plan.moves)} moves"
+        head.head(f"Plan {plan.id[:6]}", (count, "dim"), self._aged(plan))
         lines = strip_lines(plan, self.size.width)
         for bar, line in zip(self.query(".strip").results(Bar), lines, strict=True):
             bar.put(line)
@@ -223,7 +251,7 @@ class Advice(Listing):
         if working := self._working():
             return f" · {working}", "warn"
         if self._applied:
-            return f" · {self._applied}, r makes a new one", "good"
+            return f" · {self._applied}, r makes it anew", "good"
         if self._failed:
             return f" · not made anew: {self._failed}", "bad"
         seen = self.foundry.seen
@@ -261,11 +289,13 @@ class Advice(Listing):
         lines: list[Line] = []
         if move is not None:
             shown = () if self.has_class("full") else (move,)
-            lines = self._touched(shown, width) + move_lines(move, plan, width)
+            told = self._refused.get(move.id)
+            lines = self._touched(shown, width)
+            lines += move_lines(move, plan, width, refusal=told, records=self._records)
         self.query_one("#nodes", Panel).head("Nodes now → after" if plan.moves else "Nodes")
         places = self.query_one("#places", Lines)
         places.put(self._touched(plan.moves, max(20, places.size.width - 1)))
-        why.head(f"Why {move.id}" if move is not None else "Why not")
+        why.head(f"Why {move.id}" if move is not None else "Why not", *self._choice())
         rest = rest_lines(plan, width)
         if self.has_class("wide"):
             self.query_one("#rest", Panel).head("Why not the others")
@@ -274,6 +304,11 @@ class Advice(Listing):
         else:
             lines = [*lines, *([[]] if lines else []), *rest]
         reason.put(lines)
+
+    def _choice(self) -> tuple[Part, ...]:
+        """Which moves the keys are for."""
+        names = ", ".join(move.id for move in self.chosen())
+        return ((f" · A and d are for {names}", "dim"),) if names else ()
 
     def _touched(self, moves: Sequence[Move], width: int) -> list[Line]:
         """The nodes on which these moves start something, before and after."""
@@ -293,3 +328,14 @@ class Advice(Listing):
             self.foundry.open_node(move.target.id)
         else:
             self.say(f"{move.target.kind} {move.target.id} has no page")
+
+
+def _refused(site: Site, plan: Plan, seen: Seen) -> dict[str, str]:
+    """Move id -> why this user may not make it; schedulers are asked, so not for the face."""
+    found: dict[str, str] = {}
+    for move in plan.moves if site.saved is None else ():
+        for step in move.steps:
+            if (words := permitted.refusal(site, step, seen.snapshot)) is not None:
+                found[move.id] = words
+                break
+    return found

@@ -54,11 +54,11 @@ def _told(entry: Entry, width: int) -> list[Line]:
     sign, tone = ("=", "good") if entry.good else ("x", "bad")
     return [
         *paragraph(f"{at} {entry.command}", width, tone="strong"),
-        *paragraph(
-            f"{sign} {entry.answer}, after {_seconds(entry.took_s)}", width, tone=tone, indent=11
-        ),
+        *paragraph(f"{sign} {entry.answer}{_after(entry.took_s)}", width, tone=tone, indent=11),
     ]
 
 
-def _seconds(took_s: float) -> str:
-    return f"{took_s:.1f} s" if took_s < 60 else str(units.duration(took_s))
+def _after(took_s: float | None) -> str:
+    if took_s is None:
+        return ""
+    return f", after {took_s:.1f} s" if took_s < 60 else f", after {units.duration(took_s)}"

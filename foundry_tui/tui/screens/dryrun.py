@@ -24,7 +24,7 @@ class DryRun(EstatePlace):
     about = "What the moves would send here and now, what stands in the way, what takes it back."
     hints: ClassVar[tuple[str, ...]] = ("back", "apply", "refresh", "copy", "log")
 
-    def __init__(self, plan: Plan, only: tuple[str, ...], then: Callable[[], None]) -> None:
+    def __init__(self, plan: Plan, only: tuple[str, ...], then: Callable[[bool], None]) -> None:
         super().__init__()
         self._plan, self._only, self._then = plan, only, then
         self._prepared: apply.Prepared | None = None
@@ -41,6 +41,8 @@ class DryRun(EstatePlace):
     def refusal(self, action: Action) -> str | None:
         why = super().refusal(action)
         if why is None and action.id == "apply" and (made := self._prepared) is not None:
+            if made.applied is not None:
+                return f"applied {made.applied:%H:%M} already"
             return made.obstacles[0] if made.obstacles else None
         return why
 
@@ -80,6 +82,12 @@ class DryRun(EstatePlace):
             lines.put([[(f" {self._failed or 'Every step is being spelled out …'}", "")]])
             return
         obstacles = len(made.obstacles)
+        if made.applied is not None:
+            panel.head("Dry run", (f" · applied {made.applied:%H:%M}: nothing is left", "good"))
+            lines.put(
+                [toned(line) for line in dry_run(made, seen.snapshot, style_of(self)).splitlines()]
+            )
+            return
         count = f" · {made.count} target{'' if made.count == 1 else 's'}"
         stands = f" · {obstacles or 'nothing'} in the way"
         panel.head("Dry run", (count, "dim"), (stands, "bad" if obstacles else "good"))
@@ -88,7 +96,13 @@ class DryRun(EstatePlace):
 
     def do_apply(self) -> None:
         """Ask for these moves, hold them, and carry them out one by one."""
-        ask_apply(self, self._plan, self._only, self._then)
+        ask_apply(self, self._plan, self._only, self._carried)
+
+    def _carried(self, all_of_it: bool) -> None:
+        """Something of it was carried out: told to whoever came from there, and looked at anew."""
+        self._then(all_of_it)
+        if self.is_mounted:
+            self.do_refresh()
 
     def do_copy(self) -> None:
         """The exact commands, one on a line."""

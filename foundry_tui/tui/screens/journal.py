@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 
 from foundry_tui.actions import act
 from foundry_tui.actions.table import Action
+from foundry_tui.actions.undoing import taken_back
 from foundry_tui.presenters.changes import command_text
 from foundry_tui.presenters.journalpanel import change_lines, fixed
 from foundry_tui.presenters.page import Style
@@ -91,6 +92,8 @@ class ChangePage(EstatePlace):
     def __init__(self, entry: JournalEntry) -> None:
         super().__init__()
         self._entry = entry
+        self._back: str | None = None
+        self._sent = -1
         self.subject = f"change {entry.change.id}"
 
     def name_here(self) -> str:
@@ -100,13 +103,30 @@ class ChangePage(EstatePlace):
         yield Panel(Lines(id="main"), id="change")
 
     def draw(self, seen: Seen) -> None:
+        if self._sent != (sent := len(self.foundry.log_of_commands.entries)):
+            self._sent = sent
+            self._look()
         lines = self.query_one("#main", Lines)
         self.query_one("#change", Panel).head(f"Change {self._entry.change.id}")
-        lines.put(change_lines(self._entry, max(20, lines.size.width - 1)))
+        lines.put(change_lines(self._entry, max(20, lines.size.width - 1), back=self._back))
+
+    def _look(self) -> None:
+        """Whether it was taken back by now."""
+        site, change = self.foundry.site, self._entry.change.id
+
+        def then(back: str | None) -> None:
+            self._back = back
+            self.redraw()
+
+        self.foundry.work_on(
+            "taken back", lambda: taken_back(site.journal.changes()).get(change), then
+        )
 
     def refusal(self, action: Action) -> str | None:
         why = super().refusal(action)
         if why is None and action.id == "undo" and not self.foundry.sender.told:
+            if self._back is not None:
+                return f"it was taken back by {self._back}"
             return fixed(self._entry.change, self._entry.inverse)
         return why
 

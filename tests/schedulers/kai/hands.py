@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from foundry_tui.config.sources import KubernetesConfig
-from foundry_tui.estate.acts import Act, Preview, Receipt, ReceiptStatus, Submit
+from foundry_tui.estate.acts import Act, Cancel, Preview, Receipt, ReceiptStatus, Submit
 from foundry_tui.estate.run import Run, RunState
 from foundry_tui.estate.text import safe
 from foundry_tui.schedulers.kai import actor
 from foundry_tui.schedulers.kai.connect import Cluster
 from foundry_tui.schedulers.kai.receipts import read_back
+from tests.lab.daemons import until
 from tests.lab.kube.cluster import KubeLab
 
 DONE, REFUSED = ReceiptStatus.DONE, ReceiptStatus.REFUSED
@@ -95,6 +96,40 @@ class Hands:
         home = "/apis/scheduling.run.ai/v2alpha2/namespaces/team-a/podgroups"
         found = self.kube.api.get(home)["items"]
         return {g["spec"]["queue"] for g in found if uid in {o["uid"] for o in owners(g)}}
+
+
+HALF = ("--gpu-portion-request=0.5", "--priority=build")
+
+
+def halves_apart(kube: KubeLab, user: Hands) -> tuple[str, str]:
+    """Two runs of half a GPU, alone on the two GPUs of the only node that takes any.
+
+    A third one fills the first GPU for a moment. KAI itself would move a share that can be
+    preempted (its consolidation does), so that these are of the class `build`.
+    """
+    for name in ("gpu00", "gpu01"):
+        kube.api.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}})
+    kube.add_node("two", 2, "NVIDIA-A100-SXM4-80GB", 81920)
+    left, filler = (user.submitted(*HALF, name=n) for n in ("left", "filler"))
+    for uid in (left, filler):
+        until(user.placed(uid, "Running"), 90, "two halves fill a GPU")
+    right = user.submitted(*HALF, name="right")
+    until(user.placed(right, "Running"), 90, "the third has the other GPU")
+
+    def apart() -> bool:
+        groups = [group_of(user, uid) for uid in (left, filler, right)]
+        return all(groups) and groups[0] == groups[1] != groups[2]
+
+    until(apart, 90, "two share a GPU and the third is alone")
+    user.do(on(Cancel, filler), user.run(filler))
+    until(user.placed(filler), 90, "half of each GPU is free")
+    return left, right
+
+
+def group_of(hands: Hands, uid: str) -> str:
+    """The GPU group of a run's one pod; empty while it has none."""
+    found = [pod["metadata"]["labels"].get("runai-gpu-group", "") for pod in hands.pods(uid)]
+    return str(found[0]) if found else ""
 
 
 def owners(thing: Any) -> list[Any]:

@@ -30,7 +30,7 @@ from foundry_tui.schedulers.kai.adapter import KaiAdapter
 from foundry_tui.schedulers.kai.submit import find_submitted
 from tests.lab.daemons import until
 from tests.lab.kube.cluster import KubeLab
-from tests.schedulers.kai.hands import DONE, HOMES, Hands, new_token, on
+from tests.schedulers.kai.hands import DONE, HOMES, Hands, group_of, halves_apart, new_token, on
 
 POOL = "kai.scheduler/node-pool"
 HOST = "kubernetes.io/hostname"
@@ -61,37 +61,11 @@ def places(reader: KaiAdapter, uid: str) -> list[tuple[str, tuple[int, ...] | No
     return [(str(p.node), p.gpus) for p in seen(reader, uid).placement]
 
 
-def group_of(hands: Hands, uid: str) -> str:
-    """The GPU group of a run's one pod; empty while it has none."""
-    found = [pod["metadata"]["labels"].get("runai-gpu-group", "") for pod in hands.pods(uid)]
-    return str(found[0]) if found else ""
-
-
 def test_a_share_that_is_stopped_and_started_again_packs_and_frees_a_gpu(
     kube: KubeLab, alice: Hands, reader: KaiAdapter
 ) -> None:
-    """Two shares alone on a GPU each keep a whole-GPU run waiting; moving one lets it start.
-
-    KAI itself would move a share that can be preempted (its consolidation does), so that these are
-    of the class `build`.
-    """
-    for name in ("gpu00", "gpu01"):
-        kube.api.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}})
-    kube.add_node("two", 2, "NVIDIA-A100-SXM4-80GB", 81920)
-    half = ("--gpu-portion-request=0.5", "--priority=build")
-    left, filler = (alice.submitted(*half, name=n) for n in ("left", "filler"))
-    for uid in (left, filler):
-        until(alice.placed(uid, "Running"), 90, "two halves fill a GPU")
-    right = alice.submitted(*half, name="right")
-    until(alice.placed(right, "Running"), 90, "the third has the other GPU")
-
-    def apart() -> bool:
-        groups = [group_of(alice, uid) for uid in (left, filler, right)]
-        return all(groups) and groups[0] == groups[1] != groups[2]
-
-    until(apart, 90, "two share a GPU and the third is alone")
-    alice.do(on(Cancel, filler), alice.run(filler))
-    until(alice.placed(filler), 90, "half of each GPU is free")
+    """Two shares alone on a GPU each keep a whole-GPU run waiting; moving one lets it start."""
+    left, right = halves_apart(kube, alice)
     waits = alice.submitted("-g", "1", "--priority=build", name="waits")
 
     def told() -> bool:

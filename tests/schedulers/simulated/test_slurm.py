@@ -214,16 +214,25 @@ def test_started_tasks_are_runs_of_their_own(slurm: SlurmManners, clock: Clock) 
 
 
 def test_the_runs_of_others_are_not_ours_to_change(slurm: SlurmManners) -> None:
-    theirs = first(slurm, RunState.RUNNING, user="bo")
+    theirs = first(slurm, RunState.RUNNING, user="dara")
     act = Cancel(source=slurm.name, runs=(theirs.id,))
     preview = slurm.preview(act, (theirs,), "t")
-    assert preview.items[0].owner == "bo"
+    assert preview.items[0].owner == "dara"
     assert preview.items[0].refusal is not None
-    assert "belongs to bo" in preview.items[0].refusal
+    assert "belongs to dara" in preview.items[0].refusal
     # Also when the preview did not know whose it is.
     for shown in (preview, slurm.preview(act, (), "t")):
         assert slurm.perform(shown, "t")[0].status is ReceiptStatus.REFUSED
     assert run(slurm, theirs.native_id).state is RunState.RUNNING
+
+
+def test_a_coordinator_may_change_the_runs_of_the_account(slurm: SlurmManners) -> None:
+    assert slurm.rights().coordinates == ("bio", "robotics")
+    theirs = first(slurm, RunState.RUNNING, user="bo")
+    act = Cancel(source=slurm.name, runs=(theirs.id,))
+    preview = slurm.preview(act, (theirs,), "t")
+    assert (preview.items[0].owner, preview.items[0].refusal) == ("bo", None)
+    assert slurm.perform(preview, "t")[0].status is not ReceiptStatus.REFUSED
 
 
 def test_a_loss_of_an_unknown_share_is_unknown(slurm: SlurmManners) -> None:
@@ -393,7 +402,7 @@ def test_only_an_administrator_changes_nodes_queues_and_others_runs(
         assert "FOUNDRY_DEMO_ROLE=admin" in str(slurm.supports(rule))
         assert admin.supports(rule) is None
     theirs = next(
-        r for r in slurm.snapshot().runs if r.state is RunState.PENDING and r.user != "ada"
+        r for r in slurm.snapshot().runs if r.state is RunState.PENDING and r.user == "dara"
     )
     act = Cancel(source=slurm.name, runs=(theirs.id,))
     assert do(slurm, act).status is ReceiptStatus.REFUSED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from textual.pilot import Pilot
@@ -17,6 +18,7 @@ from foundry_tui.tui.confirm import Confirm
 from foundry_tui.tui.screens.journal import ChangePage, Journal
 from tests.tui.estates import on, screen, still, until
 from tests.tui.opened import place, said, typed
+from tests.tui.plans import a_move, applied, of_bio, plan_of
 
 
 @pytest.fixture(autouse=True)
@@ -110,10 +112,31 @@ def test_a_change_is_shown_in_full_and_taken_back(size: tuple[int, int]) -> None
         await until(pilot, lambda: isinstance(app.place, Journal) and "release" in screen(app))
         await pilot.press("end", "enter")
         await until(pilot, lambda: isinstance(app.place, ChangePage))
+        await until(pilot, lambda: "taken back by c-" in screen(app))
         await pilot.press("u")
-        await until(pilot, lambda: "already taken back" in said(app))
+        await until(pilot, lambda: "it was taken back by c-" in said(app))
 
     on(site, test, size=size)
+
+
+def test_a_change_of_a_plan_tells_the_plan_why_and_until_when() -> None:
+    site = still()
+    run = of_bio(site)
+    plan = plan_of(site, a_move("m1", run))
+    until_when = site.clock() + timedelta(hours=4)
+    applied(site, plan, why="short is full", until=until_when)
+
+    async def test(app: Foundry, pilot: Pilot[int]) -> None:
+        await journal(app, pilot, "change_run")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.place, ChangePage))
+        drawn = screen(app)
+        assert f"{plan.id}, move m1, step 1" in drawn
+        assert "short is full" in drawn
+        assert "then it is taken back" in drawn
+        assert f"scontrol update JobId={run.native_id} TimeLimit=59" in drawn
+
+    on(site, test)
 
 
 def test_what_cannot_be_taken_back_says_so() -> None:

@@ -15,13 +15,13 @@ from foundry_tui.schedulers.slurm.commands import Commands
 from tests.schedulers.slurm.accounting.sacctrows import T0, at
 
 ASSOC = b"""\
-|||root
-root||root|root
-||root|bio
-|cpu=64,gres/gpu=16|root|ml
-lab_alice|||ml
-|gres/gpu:h100=8|ml|vision
-|gres/gpu=none|root|a|b
+||1||root
+root||1|root|root
+||30|root|bio
+|cpu=64,gres/gpu=16|70|root|ml
+lab_alice||parent||ml
+|gres/gpu:h100=8|parent|ml|vision
+|gres/gpu=none||root|a|b
 broken
 """
 SREPORT = b"""\
@@ -66,9 +66,9 @@ def commands() -> Printed:
 def test_r12_accounts_with_their_parents_and_quotas(commands: Printed) -> None:
     assert read_accounts(commands, "lab") == (
         Account(name="a|b", parent="root"),
-        Account(name="bio", parent="root"),
-        Account(name="ml", parent="root", quota_gpu_milli=16_000),
-        Account(name="root"),
+        Account(name="bio", parent="root", shares=30),
+        Account(name="ml", parent="root", quota_gpu_milli=16_000, shares=70),
+        Account(name="root", shares=1),
         Account(name="vision", parent="ml"),
     )
     assert "cluster=lab" in commands.asked[0]
