@@ -17,7 +17,6 @@ from foundry_tui.actions.obstacles import (
     approval,
     changed_since,
     differing,
-    held,
     intact,
     missing,
     other_plan,
@@ -30,6 +29,7 @@ from foundry_tui.changes import apply as applying
 from foundry_tui.changes import planfile
 from foundry_tui.changes.carrier import Applied as Applied
 from foundry_tui.changes.carrier import Carrier
+from foundry_tui.changes.foreign import foreign
 from foundry_tui.changes.steps import (
     Step,
     applied_at,
@@ -140,13 +140,14 @@ def prepare(
     data = data if data is not None else planfile.write(plan)
     made = Prepared(plan=plan, moves=moves, steps=steps, data=data, before=before)
     other = other_plan(site, plan)
-    if not todo and not other:
+    damaged = tampered(site)
+    if not todo and not other and not damaged:
         when = applied_at(done.done for done in steps if done.done is not None)
         return replace(made, applied=when)
     judged = permitted.judged(site, plan, moves, snapshot)
     refused = [
-        *planfile.foreign(plan, moves, snapshot),
-        *tampered(site),
+        *foreign(plan, moves, snapshot),
+        *damaged,
         *other,
         *missing(plan, moves, known),
         *differing(steps),
@@ -259,10 +260,9 @@ def compared(
     earlier = Earlier()
     found = []
     for move in plan.moves:
-        acts = earlier.on(move.target.id)
-        found.append((move, observed(snapshot, move), held(snapshot, move, acts)))
+        found.append((move, observed(snapshot, move), earlier.broken(snapshot, move)))
         earlier.add(move.steps)
-    return tuple(found), planfile.foreign(plan, plan.moves, snapshot)
+    return tuple(found), foreign(plan, plan.moves, snapshot)
 
 
 def now_of(snapshot: Snapshot, moves: Iterable[Move]) -> dict[str, dict[str, Value]]:
@@ -316,5 +316,7 @@ def turn_of(site: Site, what: str) -> Iterator[None]:
             raise ActionError(str(error)) from error
         except OSError as error:
             words = f"{path} cannot be locked: {error.strerror or error}"
+            if path == shared:
+                words += "; root makes it, for all who apply, or takes `lock` out of the policy"
             raise ActionError(f"nothing was sent: {words}") from error
         yield

@@ -64,9 +64,11 @@ def tampered(site: Site) -> list[str]:
     if not problems:
         return []
     more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+    path = site.journal.path
     return [
         f"the journal is not as it was written ({problems[0]}{more}), so what was done before is "
-        "not known; `foundry journal --verify` tells more. Move it aside to begin a new one"
+        "not known; `foundry journal --verify` tells more. To begin a new one, move "
+        f"{path.name} and {path.with_suffix('.lock').name} aside together, from {path.parent}"
     ]
 
 
@@ -140,40 +142,33 @@ def changed_since(
     for name, mine in by_move.items():
         move = mine[0].move
         if not all(step.done is not None for step in mine):
-            acts = earlier.on(move.target.id)
-            found += (f"{name}: {words}" for words in held(snapshot, move, acts))
+            found += (f"{name}: {words}" for words in earlier.broken(snapshot, move))
         earlier.add(step.act for step in mine)
     return tuple(found)
 
 
 class Earlier:
-    """The acts that a plan sends before a move, by what they change."""
+    """What a plan has changed of each target before a move, so that it does not trip over it."""
 
     def __init__(self, acts: Iterable[Act] = ()) -> None:
-        self._on: dict[str, list[Act]] = {}
+        self._changed: dict[str, set[str]] = {}
+        self._renewed: set[str] = set()
         self.add(acts)
 
     def add(self, acts: Iterable[Act]) -> None:
         """These come before all that is asked about from now on."""
         for act in acts:
             for name in targets(act):
-                self._on.setdefault(name, []).append(act)
+                self._changed.setdefault(name, set()).update(changed_by(act))
+                if isinstance(act, Resubmit):
+                    self._renewed.add(name)
 
-    def on(self, target: str) -> Sequence[Act]:
-        """Those that change a target, in their order."""
-        return self._on.get(target, ())
-
-
-def held(snapshot: Snapshot, move: Move, acts: Iterable[Act] = ()) -> tuple[str, ...]:
-    """What of a move's precondition no longer holds; `acts` are those sent before on its target.
-
-    A broken one is told in a sentence of what was and what is.
-    """
-    mine = tuple(acts)
-    if any(isinstance(act, Resubmit) for act in mine):
-        return ()
-    changed = frozenset[str]().union(*(changed_by(act) for act in mine))
-    return broken(snapshot, move, changed=changed)
+    def broken(self, snapshot: Snapshot, move: Move) -> tuple[str, ...]:
+        """What of a move's precondition no longer holds, in sentences of what was and what is."""
+        if move.target.id in self._renewed:
+            return ()
+        changed = frozenset(self._changed.get(move.target.id, ()))
+        return broken(snapshot, move, changed=changed)
 
 
 def touched(steps: Sequence[Step], snapshot: Snapshot) -> int:

@@ -273,6 +273,8 @@ def _act(rule: Rule, run: Run, shares: Sequence[ShareAdvice]) -> tuple[Act | Non
         return Requeue(source=run.source, runs=(run.id,)), ""
     if run.state is not RunState.PENDING:
         return None, "a running run keeps its GPU: ask the owner to submit it anew"
+    if run.scheduler == "slurm":
+        return None, "Slurm submits no job anew: ask the owner to submit the script with a share"
     if run.request.gpu_count != 1:
         return None, "a share is asked for of one GPU, and it wants several"
     milli = next((s.advised_milli for s in shares if s.run == run.id), None)

@@ -66,7 +66,7 @@ def prepare(site: Site, wanted: str, snapshot: Snapshot, *, requeue: bool = Fals
     Raises:
         NothingMatched: the journal knows no change or plan of this id.
         ActionError: it cannot be taken back: it was already, changed nothing, does not stand any
-            more, or may not be.
+            more, or may not be; or the journal that may have known it has lost lines.
         SourceMissing: a source did not answer just now.
     """
     may_change(site, "undo")
@@ -74,6 +74,7 @@ def prepare(site: Site, wanted: str, snapshot: Snapshot, *, requeue: bool = Fals
         records = site.journal.changes()
         chosen = undo.chosen(records, wanted)
     except undo.NotThere as error:
+        intact(site)  # else it may be on a line that was lost
         raise NothingMatched(str(error)) from error
     except (carry.ChangeError, JournalError) as error:
         raise ActionError(str(error)) from error

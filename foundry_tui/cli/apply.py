@@ -61,6 +61,11 @@ def apply(
         else:
             output.emit(texts.prepared_text(prepared, seen, now=now, style=style(context)))
         return 1 if prepared.obstacles else 0
+    if prepared.applied is not None and after is not None:
+        raise ActionError(
+            f"--for {lasting}: plan {plan.id} was applied already, so nothing was sent and no time "
+            f"is set for it; `foundry undo {plan.id}` takes it back"
+        )
     if prepared.applied is None:
         output.block(texts.prepared_text(prepared, seen, now=now, style=style(context)))
         if prepared.obstacles:

@@ -41,6 +41,10 @@ def journal(context: Context, verify: bool, plan: str | None, count: int) -> int
 def _verify(context: Context) -> int:
     path = context.site.journal.path
     problems = context.site.journal.verify()
+    if context.as_json:
+        found = [{"line": p.line, "kind": p.kind, "text": p.text} for p in problems]
+        record = {"path": str(path), "intact": not problems, "problems": found}
+        output.emit(records.envelope("verify", record, sources=(), now=context.site.clock()))
     for problem in problems:
         output.narrate(f"{path}: {problem}")
     if not problems:

@@ -66,7 +66,7 @@ def text(proposals: Sequence[Proposal]) -> str:
         "# Mapping tables of `foundry migrate`, proposed from what both schedulers report.",
         "# Read every line; what nothing fits is a comment to be filled in.",
         '# image = "REGISTRY/IMAGE:TAG"   where a script names none',
-        '# project = "PROJECT"            where a script names no account',
+        '# project = "PROJECT"            where a script names no account, or one of no entry',
     ]
     for table in ("partitions", "accounts", "qos"):
         lines += ["", f"[{table}]"]

@@ -222,7 +222,7 @@ def journal_text(entries: Sequence[JournalEntry], style: Style) -> str:
     drawn = draw(columns, rows, style)
     lines, below = drawn.lines, list[str]()
     if any(entry.change.status == "open" for entry in entries):
-        words = "open: it was broken off while being sent; the next command that can settles it"
+        words = "open: it was broken off while being sent; the next command that can, settles it"
         below += wrap(words, style.width)
     if drawn.hidden:
         hidden = ", ".join(drawn.hidden).lower()

@@ -7,6 +7,7 @@ is to be found out from the scheduler.
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import secrets
@@ -271,7 +272,9 @@ class Journal:
         except OSError as error:
             reason = f"{error.filename or self.path}: {error.strerror or error}"
             parts = [f"the journal cannot be {verb}: {reason}", consequence]
-            parts += ["free space there or set state_dir in the configuration"]
+            distrusted = isinstance(error, PermissionError) or error.errno == errno.ELOOP
+            mend = "make it a plain file of yours, mode 0600," if distrusted else "free space there"
+            parts += [f"{mend} or set state_dir in the configuration"]
             raise JournalError(safe("; ".join(filter(None, parts)), max_cells=1000)) from error
 
 

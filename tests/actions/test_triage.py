@@ -14,6 +14,7 @@ from foundry_tui.config.model import Config
 from foundry_tui.config.triage import TriageConfig
 from foundry_tui.estate.acts import Requeue, Resubmit
 from foundry_tui.estate.fractions import ShareAdvice
+from foundry_tui.estate.gpu import Gpu
 from foundry_tui.estate.run import Request, RunState
 from foundry_tui.estate.snapshot import Snapshot
 from foundry_tui.estate.usage import Window
@@ -21,7 +22,7 @@ from foundry_tui.presenters.triage import total_words
 from foundry_tui.triage.nouns import Judged, Rule
 from foundry_tui.triage.rules import BUILT_IN
 from tests.actions.test_notices import finding
-from tests.triage.test_rules import run
+from tests.triage.test_rules import gpu, run
 
 NOW = datetime(2026, 11, 3, 12, tzinfo=UTC)
 
@@ -47,7 +48,8 @@ def test_an_act_that_makes_no_sense_is_named(kind: str, act: str) -> None:
 def test_acts_become_moves_with_the_values_that_were_seen() -> None:
     runs = (
         run("h0", name="1"),
-        run(name="2", state=RunState.PENDING),
+        replace(run(name="2", state=RunState.PENDING), scheduler="kai"),
+        run(name="4", state=RunState.PENDING),
         replace(run("h1", name="3"), request=Request(gpu_count=1, gpu_milli=1000)),
     )
     share = ShareAdvice(
@@ -69,7 +71,14 @@ def test_acts_become_moves_with_the_values_that_were_seen() -> None:
         shares=(share,),
         judged=(
             Judged(rule=again, findings=(finding("lab/1", "ann"), finding("lab/9", "ann"))),
-            Judged(rule=small, findings=(finding("lab/2", "ann"), finding("lab/3", "ann"))),
+            Judged(
+                rule=small,
+                findings=(
+                    finding("lab/2", "ann"),
+                    finding("lab/3", "ann"),
+                    finding("lab/4", "ann"),
+                ),
+            ),
             Judged(rule=Rule(name="told", kind="idle"), findings=(finding("lab/3", "ann"),)),
         ),
     )
@@ -80,10 +89,27 @@ def test_acts_become_moves_with_the_values_that_were_seen() -> None:
     assert (first.cost, first.owner, first.rule) == (4.0, "ann", "idle")
     fields = (("gpu_milli", "300"),)
     assert second.steps == (Resubmit(source="lab", runs=("lab/2",), fields=fields),)
-    assert [n.target.id for n in plan.not_proposed] == ["lab/3"]
+    assert [n.target.id for n in plan.not_proposed] == ["lab/3", "lab/4"]
+    assert "Slurm submits no job anew" in plan.not_proposed[1].why
     quiet = replace(found, judged=found.judged[2:])
     with pytest.raises(NothingMatched, match="nothing was written"):
         planned(site(), quiet)
     assert total_words(found.judged[0]) == (
         "2 runs of 1 user: 6 GPU-hours held without work until now"
     )
+
+
+@pytest.mark.parametrize("other", [gpu(90.0, None), gpu(None, None), gpu(0.0, 0.5)])
+def test_a_run_that_works_on_others_of_its_gpus_is_not_ended(other: Gpu) -> None:
+    def held(*gpus: Gpu) -> Triage:
+        return Triage(
+            window=Window(NOW, NOW),
+            snapshot=Snapshot(generated_at=NOW, runs=(run("h0", gpus=2),), gpus=gpus),
+            judged=(Judged(rule=rule, findings=(finding("lab/1", "ann"),)),),
+        )
+
+    rule = Rule(name="idle", kind="idle", act="cancel", hours=1.0)
+    idle = gpu(0.0, 3.0)
+    assert len(planned(site(), held(idle, replace(idle, index=1))).moves) == 1
+    with pytest.raises(NothingMatched, match="others of its GPUs work"):
+        planned(site(), held(idle, replace(other, index=1)))

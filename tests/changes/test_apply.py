@@ -185,6 +185,24 @@ def test_a_journal_that_was_edited_is_not_built_upon(lab: Lab, site: Site) -> No
     assert len(lab.sent) == 1
 
 
+def test_what_a_journal_lost_is_not_taken_for_what_never_was(lab: Lab, site: Site) -> None:
+    applied(site, THREE)
+    whole = site.journal.path.read_bytes()
+    site.journal.path.write_bytes(whole.splitlines(keepends=True)[-1])
+    with pytest.raises(ActionError, match="not as it was written"):
+        undone(site, "p1")
+    site.journal.path.write_bytes(b"".join([*whole.splitlines(keepends=True)[1:]]))
+    for name in ("journal.jsonl", "journal.lock"):
+        assert name in "".join(prepared(site, THREE).refused), "it is told how to begin anew"
+        (site.state / name).unlink()
+    assert "queue was short, is long" in "".join(prepared(site, THREE).broken)
+
+
+def test_what_waits_for_a_source_that_is_not_here_sends_nothing(site: Site) -> None:
+    plan = plan_of(to_queue(1, "lab/1"), replace(to_queue(2, "lab/2"), awaits="moon/4"))
+    assert prepared(site, plan).refused == ("m2 awaits moon/4, whose source is not here",)
+
+
 def test_a_line_that_a_crash_cut_short_is_no_reason_to_stop(lab: Lab, site: Site) -> None:
     applied(site, plan_of(to_queue(1, "lab/9"), plan_id="p0"))
     with site.journal.path.open("ab") as file:

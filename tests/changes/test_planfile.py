@@ -116,6 +116,7 @@ def test_what_is_wrong_is_named(change: dict[str, Any], words: str) -> None:
         (b'{"plan": {"generated_at": "2026-11-22T03:00:00", "moves": []}}', "generated_at"),
         (b'{"plan": {"generated_at": "2026-11-22T03:00:00Z", "mvoes": [], "moves": []}}', "mvoes"),
         (b" " * (MOST_BYTES + 1), "at most 20 MB"),
+        (b'{"plan": {"generated_at": "2026-11-22T03:00:00Z", "moves": [], "moves": []}}', "twice"),
     ],
 )
 def test_bytes_that_are_no_plan_are_refused(data: bytes, words: str) -> None:
@@ -127,6 +128,14 @@ def test_text_from_a_file_cannot_drive_the_terminal() -> None:
     plan = read(file_of(why="\x1b]52;c;ZXZpbA==\x07", owner="a\nb"))
     assert plan.moves[0].why == "␛]52;c;ZXZpbA==␇"
     assert plan.moves[0].owner == "a␊b"
+
+
+def test_what_would_wait_for_itself_is_refused() -> None:
+    first, second = to_queue(1, "lab/1"), to_queue(2, "lab/2")
+    assert read(write(plan_of(first, replace(second, awaits="lab/1")))).moves[1].awaits == "lab/1"
+    for moves in ((replace(first, awaits="lab/1"),), (replace(first, awaits="lab/2"), second)):
+        with pytest.raises(PlanError, match=r"moves\[0\]\.awaits: .* wait for itself"):
+            read(write(plan_of(*moves)))
 
 
 def test_too_many_moves_and_an_id_that_stands_twice_are_refused() -> None:

@@ -36,12 +36,8 @@ class Times:
 
 
 @pytest.fixture
-def times(monkeypatch: pytest.MonkeyPatch) -> Times:
-    made = Times()
-    for module in (apply, undoing, reverting):
-        if hasattr(module, "utc_now"):
-            monkeypatch.setattr(module, "utc_now", lambda: made.wall)
-    return made
+def times() -> Times:
+    return Times()
 
 
 @pytest.fixture
@@ -50,8 +46,10 @@ def lab(tmp_path: Path) -> Lab:
 
 
 @pytest.fixture
-def site(lab: Lab, tmp_path: Path) -> Site:
-    return site_of(lab, tmp_path)
+def site(lab: Lab, tmp_path: Path, times: Times) -> Site:
+    made = site_of(lab, tmp_path)
+    made.clock = lambda: times.wall
+    return made
 
 
 def apply_for(site: Site, lab: Lab, until: datetime) -> None:

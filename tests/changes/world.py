@@ -249,7 +249,6 @@ def site_of(lab: Lab, folder: Path) -> Site:
     config = Config(state_dir=folder / "state", cache_dir=folder / "cache")
     site = Site(options=Options(), config=config, mode="live", tell=lambda _: None)
     site.schedulers["lab"] = lab  # type: ignore[assignment]
-    site.clock = lambda: NOW
     return site
 
 

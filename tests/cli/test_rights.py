@@ -112,3 +112,6 @@ def test_the_journal_by_plan_and_what_was_done_to_it(
     told = capfd.readouterr().err
     assert "line 1: edited" in told and "entry 2 is missing" in told and "cut short" in told
     assert "system log" in told
+    assert main(["journal", "--verify", "--json", *config]) == 1
+    found = json.loads(capfd.readouterr().out)["verify"]
+    assert (found["intact"], found["problems"][0]["kind"]) == (False, "edited")

@@ -147,6 +147,19 @@ def test_what_a_container_runtime_was_told_besides_its_image_is_not_lost_unsaid(
     assert "env of the container" in told[0].why and "/x" in told[1].why
 
 
+def test_a_launcher_in_the_words_of_a_shell_is_not_called_ok_over_several_nodes() -> None:
+    body = "srun bash -c 'cd x && torchrun --nnodes=2 a.py'"
+    (told,) = (f for f in made("--nodes=2", body=body).findings if f.name == "launcher")
+    assert told.blocks and told.klass is Class.MANUAL
+    assert not [f for f in made(body=body).findings if f.name == "launcher"]
+
+
+def test_programs_of_the_host_are_told() -> None:
+    translation = made(body="docker run --gpus all a/b python a.py\nssh other ls")
+    told = [(f.name, f.klass, f.blocks) for f in translation.findings if f.line in (3, 4)]
+    assert told == [("docker", Class.MANUAL, True), ("ssh", Class.MANUAL, False)]
+
+
 def test_the_folder_and_the_user_of_the_submit_are_not_those_of_a_pod() -> None:
     translation = made(body="cd $SLURM_SUBMIT_DIR && ls /tmp/$USER")
     for name in ("$SLURM_SUBMIT_DIR", "$USER"):

@@ -166,6 +166,21 @@ def test_nodes_that_other_options_ask_for_are_in_the_spec(
 
 
 @pytest.mark.parametrize(
+    ("tasks", "target", "klass"),
+    [
+        ("0-9%2", "kai", Class.EMULATED),
+        ("0-9%2", "runai", Class.APPROXIMATED),
+        ("1-9%2", "kai", Class.APPROXIMATED),
+        ("1-9", "runai", Class.EMULATED),
+    ],
+)
+def test_a_limit_of_tasks_at_a_time_is_kept_by_an_indexed_job_alone(
+    tasks: str, target: str, klass: Class
+) -> None:
+    assert found(made(f"--array={tasks}", target=target), "--array").klass is klass
+
+
+@pytest.mark.parametrize(
     "gres", ["--gres=gpu:h100:2,shard:1", "--gres=gpu:a100:1,gpu:v100:1", "--gpus=a100:1,h100:1"]
 )
 def test_gpus_of_two_kinds_in_one_job_are_for_a_person(gres: str) -> None:

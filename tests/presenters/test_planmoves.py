@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from foundry_tui.estate.acts import ChangeRun, Requeue
 from foundry_tui.estate.plan import Move, Target
 from foundry_tui.estate.run import Placement
+from foundry_tui.estate.verdict import RuleRecord
 from foundry_tui.presenters import planmoves
 from foundry_tui.presenters.actwords import act_words
 
@@ -33,7 +36,13 @@ def test_a_move_that_makes_room_says_whom_it_costs_and_how() -> None:
     assert planmoves.promises(ROOM) == ("promises a start on a1 within 3m00s",)
     first, second = planmoves.steps(ROOM)
     assert first == f"step 1: {act_words(ROOM.steps[0])}"
-    assert second.startswith("step 2: requeue lab/7")
+    assert second.startswith("step 2: requeue lab/7") and second.endswith("(final)")
+
+
+def test_how_far_its_rule_is_to_be_trusted_is_told_where_that_is_known() -> None:
+    kept = (RuleRecord(rule="room", kept=7, decided=9), RuleRecord(rule="queue", kept=0, decided=0))
+    assert planmoves.trust(replace(ROOM, rule="room"), kept) == "rule room: kept 7 of 9 promises"
+    assert planmoves.trust(replace(ROOM, rule="queue"), kept) == ""
 
 
 def test_a_move_says_what_it_waits_for_and_one_without_steps_promises_nothing() -> None:

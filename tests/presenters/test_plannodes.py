@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from foundry_tui.estate.acts import Requeue
 from foundry_tui.estate.gpu import Gpu, Share, Tenant
 from foundry_tui.estate.plan import Move, Target
 from foundry_tui.estate.run import Placement
@@ -51,6 +52,18 @@ def test_before_and_after_gpu_by_gpu() -> None:
     assert touched(snapshot(), (move(7, 2), move(8, 1))) == (
         Touched("a01", "█2·?·", "█++?·", ("7", "8")),
     )
+
+
+def test_who_makes_room_gives_up_gpus_also_those_that_nobody_takes() -> None:
+    stop = Requeue(source="lab", runs=("lab/0",), hold=True)
+    room = replace(move(7, 0, action="make_room"), displaces=("lab/0",), steps=(stop,))
+    found = touched(snapshot(), (room,))
+    assert found == (Touched("a01", "█2·?·", "+-·?·", ("7",), ("0",)),)
+    first, *_ = text(node_lines(found, 40))
+    assert first == " a01  █2·?· → +-·?·  7 for 0"
+    again = replace(move(0, 4, action="restart"), steps=(stop,))
+    (one,) = touched(snapshot(), (room, again))
+    assert (one.after, one.comes, one.goes) == ("+-·?+", ("7", "0"), ("0",))
 
 
 def test_what_starts_nothing_changes_no_node() -> None:

@@ -18,8 +18,10 @@ from foundry_tui.estate.reading import Fault, FaultKind
 from foundry_tui.estate.run import ArrayPart, Attribution, Placement
 from foundry_tui.estate.text import safe
 from foundry_tui.estate.tradeoff import TradeOff
+from foundry_tui.estate.verdict import Kept, Verdict
 from foundry_tui.estate.waste import Idle
 from foundry_tui.presenters import csvout, records
+from foundry_tui.presenters.records.verdicts import promise_record, verdict_record
 from foundry_tui.presenters.rows import IDLE_ROWS
 from tests.presenters.estate import GPUS, LAB, NODES, NOW, NVML, QUEUES, RUNS, ago
 from tests.presenters.test_changes import Entry
@@ -269,6 +271,12 @@ def test_a_run_says_how_its_use_was_told_apart() -> None:
     assert records.run_record(RUNS[0])["gpu_util_how"] is None
 
 
+KEPT = Kept(what="start", promised=90.0, measured=2.0, kept=True, unit="s", move="m1", rule="room")
+VERDICT = Verdict(
+    plan="p1", applied_at=NOW, judged_at=NOW, closed=True, promises=(KEPT,), moves=1, moves_done=1
+)
+
+
 def full() -> dict[str, list[records.Record]]:
     """Of each noun one record in which nothing that can be nested is left out."""
     gpu = replace(GPUS[0], slices=(GpuSlice(uuid="m", profile="1g.10gb", milli=142, run=None),))
@@ -283,6 +291,8 @@ def full() -> dict[str, list[records.Record]]:
         "shares": [records.cost_record(SHARE_COST)],
         "idle": [IDLE_ROWS.record(IDLE, NOW)],
         "tradeoffs": [records.tradeoff_record(TRADE_OFF)],
+        "promises": [{"plan": "p1", **promise_record(KEPT)}],
+        "verdicts": [{k: v for k, v in verdict_record(VERDICT).items() if k != "promises"}],
         "changes": [
             records.journal_record(Entry(Change(id="c", act="hold", status="done", receipts=())))
         ],

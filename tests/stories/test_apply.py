@@ -56,6 +56,7 @@ def test_a_plan_is_applied_told_and_taken_back(
     assert (shown(lab, one, "Partition"), shown(lab, two, "QOS")) == ("h100", "low")
     again = on_lab("apply", path, "--confirm", "2")
     assert (again.code, "applied already" in again.out) == (0, True), again
+    assert on_lab("apply", path, "--for", "4h", "--yes").code == 1, "too late to give it a time"
     back = on_lab("undo", "p1", "--confirm", "2")
     assert back.code == 0, back
     assert (shown(lab, one, "Partition"), shown(lab, two, "QOS")) == ("a100", "normal")

@@ -155,10 +155,13 @@ def test_low_use_weighs_what_was_measured() -> None:
 
 def test_walltime_is_a_habit_and_not_a_single_run() -> None:
     short = [attempt(name=str(n), hours=1.0) for n in range(5)]
-    found = one(judged("walltime", *short, attempt(name="9", hours=2.9)))
+    found = one(judged("walltime", *short, attempt(name="9", hours=2.9), attempt(hours=10.0)))
     assert (found.run, found.runs, found.user) == ("lab/gpu", 6, "ann")
-    assert "12.0 h asked (median), the longest run of all took 2.90 h" in found.evidence
+    assert "12.0 h asked (median), the longest of these took 2.90 h" in found.evidence
     assert "about 5.8 h" in found.advice
+    wide = [attempt(name=f"m{n}", hours=9.0, limit_h=48.0) for n in range(2)]
+    mixed = one(judged("walltime", *short[:4], *wide))
+    assert "each run what it needs: these took up to 9.0 h" in mixed.advice
     assert judged("walltime", *short[:4]).findings == ()
     long = [attempt(name=f"l{n}", hours=11.0) for n in range(6)]
     assert judged("walltime", *short, *long).findings == ()

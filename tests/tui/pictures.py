@@ -129,7 +129,6 @@ PICTURES: tuple[Picture, ...] = (
     Picture(name="dryrun-80x24", keys=("4", "d")),
     Picture(name="verdicts-80x24", keys=("I",), applied=True),
     Picture(name="verdicts-200x50", keys=("I",), size=LARGE, applied=True),
-    Picture(name="change-80x24", keys=("J", "enter"), applied=True),
     Picture(name="down-80x24", change=DOWN),
     Picture(name="stale-80x24", change=STALE),
     Picture(name="denied-80x24", keys=("2",), change=DENIED),
@@ -153,9 +152,11 @@ def site_of(picture: Picture) -> Site:
     site.clock = sources[0].now
     site.waits_s = lambda: dict.fromkeys(site.schedulers, RETRY_S)  # type: ignore[method-assign]
     if picture.applied:
-        _apply(site)
+        # By another site, as another process would: what the screen's keeps is its own.
+        before = Site(options=site.options, config=site.config, mode="demo", tell=site.tell)
+        before.schedulers, before.clock = site.schedulers, site.clock
+        _apply(before)
         moment = NOW + SINCE
-        site._readings = 0  # those until here were none of the screen's
     # One reading, and the feed's thread ends.
     site.wait_s = lambda: float("inf")  # type: ignore[method-assign]
     if picture.unread:

@@ -13,6 +13,13 @@ _SRUN = re.compile(r"(?:^|[\s;&|(\"'])srun(?:\s|$|\")")
 _SPEAKS = frozenset(("echo", "printf", "which", "type", "command", "grep", "man", "export"))
 """Programs that only name srun."""
 
+_LAUNCHED = re.compile(
+    r"(?:^|[\s;&|(])(?:torchrun|deepspeed|mpirun|accelerate\s+launch)\s"
+    r"|\s-m\s+torch\.distributed\.(?:run|launch)\s"
+)
+"""Launchers in the words of a shell."""
+
+_SHELLS = frozenset(("bash", "sh", "dash", "zsh", "ksh"))
 _MAX_TOLD = 20
 
 
@@ -21,12 +28,25 @@ def hidden(body: Body) -> None:
     told = 0
     for command in body.lexed.commands:
         found = launch_of(command.words)
+        if told < _MAX_TOLD and _launches(body, command):
+            why = "a launcher in the words of a shell, where it was not looked at: start it plainly"
+            body.tell(command, "launcher", "kept", why, Class.MANUAL, blocks=True)
+            told += 1
         if command.inside and found is not None and found.layer("srun") is not None:
             told += _substituted(body, command, found)
         elif found is None and told < _MAX_TOLD and _names_it(command):
             why = "srun behind another program, where it was not looked at: start it plainly"
             body.tell(command, "srun", "kept", why, Class.MANUAL, blocks=True)
             told += 1
+
+
+def _launches(body: Body, command: Command) -> bool:
+    """Whether `bash -c 'torchrun …'` would have to tell the pods of several nodes of each other."""
+    names = [(word.text or "").rpartition("/")[2] for word in command.words]
+    if body.draft.amounts.nodes == 1 or not _SHELLS.intersection(names):
+        return False
+    behind = command.words[min(names.index(n) for n in _SHELLS.intersection(names)) :]
+    return any(_LAUNCHED.search(word.raw.strip("\"'")) for word in behind)
 
 
 def _names_it(command: Command) -> bool:

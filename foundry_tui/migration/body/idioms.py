@@ -17,6 +17,9 @@ _SLURM = frozenset(
     strigger sshare
     """.split()  # noqa: SIM905  (a table to be read)
 )
+_RUNTIMES = frozenset(("docker", "podman", "enroot", "shifter", "ch-run"))
+_HOST = frozenset(("ssh", "pdsh", "clush", "sudo", "mail", "mailx", "sendmail", "lfs"))
+"""Programs that a node of a cluster has, and few images."""
 _MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
 _INIT = re.compile(r"(?:modules|lmod|module)[\w.-]*(?:/init/\w+|\.sh)$|/etc/profile$|/init/bash$")
 _CONDA_INIT = re.compile(r"conda(?:\.sh)?(?:\"|'|$)|conda shell\.")
@@ -40,6 +43,7 @@ def idioms(body: Body) -> None:
             _environments(body, command)
             _traps(body, command)
             _secrets(body, command)
+        _of_host(body, command)
     _keys(body)
     _meeting(body)
     for command in body.commands:
@@ -147,6 +151,16 @@ def _secrets(body: Body, command: Command) -> None:
             line = body.line(command.start)
             why = "its value would stand readable in the request: take it out, name it in `secrets`"
             body.draft.tell(line, "secret", f"{name}=…", "kept", why, Class.MANUAL, blocks=True)
+
+
+def _of_host(body: Body, command: Command) -> None:
+    """Programs of the host that a pod does not have."""
+    if command.name in _RUNTIMES:
+        why = "nothing starts containers in a pod: name the image in the spec"
+        body.tell(command, command.name, "kept, and fails", why, Class.MANUAL, blocks=True)
+    elif command.name in _HOST:
+        why = "a program of the host: a pod has it only where its image brings it"
+        body.tell(command, command.name, "kept", why, Class.MANUAL)
 
 
 def _keys(body: Body) -> None:

@@ -15,6 +15,9 @@ from foundry_tui.schedulers.slurm.directives import time_limit_s
 _SIGNAL = re.compile(r"(?:([BR]+):)?(?:SIG)?([A-Z0-9]+)(?:@([0-9]{1,5}))?", re.IGNORECASE)
 _KNOWN = ("USR1", "USR2", "TERM", "INT", "HUP", "QUIT", "CONT")
 _AFTER_OK = re.compile(r"afterok(:[0-9]+(?:[_+][0-9]+)?)+")
+_COUNTED = re.compile(r"0-[0-9]+%[0-9]+")
+"""Arrays that one Indexed Job of Kubernetes counts."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _EVENTS = ("begin", "end", "fail", "requeue")
 _GRACE_S = 60
@@ -156,9 +159,12 @@ def array(draft: Draft, given: Given) -> None:
     if draft.target == "kai":
         why = "one workload whose pods count from 0, or one for each task"
     else:
-        why = "one workload for each task; how many run at a time is not limited"
+        why = "one workload for each task"
+    klass, counted = Class.EMULATED, draft.target == "kai" and _COUNTED.fullmatch(tasks)
+    if "%" in tasks and not (counted and draft.amounts.nodes == 1):
+        klass, why = Class.APPROXIMATED, f"{why}; how many run at a time is not limited"
     became = f"array: {tasks}"
-    return draft.say(given, became, f"{why}; SLURM_ARRAY_TASK_ID is set", Class.EMULATED)
+    return draft.say(given, became, f"{why}; SLURM_ARRAY_TASK_ID is set", klass)
 
 
 def dependency(draft: Draft, given: Given) -> None:

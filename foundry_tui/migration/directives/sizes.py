@@ -60,8 +60,10 @@ def gpus(draft: Draft, given: Given) -> None:
     if found.model and "partition" not in draft.options:
         why = "the model is chosen by a node pool, and no partition names one"
         return draft.say(given, became, why, Class.MANUAL)
-    why = "on each node; the model follows from the node pool" if found.model else "on each node"
-    return draft.say(given, became, why, Class.OK)
+    if found.model:
+        why = "on each node; the model is that of the node pool: see that it has no other"
+        return draft.say(given, became, why, Class.TABLE)
+    return draft.say(given, became, "on each node", Class.OK)
 
 
 def _gpus(draft: Draft, found: Amounts) -> None:

@@ -116,8 +116,9 @@ ROWS: tuple[Row, ...] = (
         "`gpus` of each node, `gpu_model`, `gpu_share`, `gpu_memory`",
         sizes.gpus,
         "the model needs a node pool; MIG becomes GPU memory, shards and MPS a share; other "
-        "resources are lost",
+        "resources are lost; of two models, or a share beside whole GPUs, a person chooses",
         _OK,
+        _TABLE,
         _APPROXIMATED,
         _MANUAL,
         _LOST,
@@ -167,8 +168,10 @@ ROWS: tuple[Row, ...] = (
         "array",
         "`array`: an Indexed Job (KAI, from 0), else a workload for each task",
         course.array,
-        "`SLURM_ARRAY_TASK_ID` is set; of several workloads all may run at a time",
+        "`SLURM_ARRAY_TASK_ID` is set; of several workloads all may run at a time, "
+        "whatever `%N` says",
         _EMULATED,
+        _APPROXIMATED,
     ),
     _row(
         "dependency",

@@ -32,7 +32,10 @@ def account(draft: Draft, given: Given) -> None:
         why = f"no project stands for it: add it to [accounts] of the tables ({_TABLES})"
         return draft.say(given, "account, on Slurm alone", why, Class.MANUAL, blocks=True)
     _here(draft, "queue", project)
-    return draft.say(given, f"queue: {project}", "the project that stands for it", Class.TABLE)
+    why = "the project that stands for it"
+    if given.value not in dict(draft.tables.accounts):
+        why = "no entry in [accounts]: the `project` of the tables, which holds for all others"
+    return draft.say(given, f"queue: {project}", why, Class.TABLE)
 
 
 def partition(draft: Draft, given: Given) -> None:

@@ -402,7 +402,7 @@ def test_only_an_administrator_changes_nodes_queues_and_others_runs(
         assert "FOUNDRY_DEMO_ROLE=admin" in str(slurm.supports(rule))
         assert admin.supports(rule) is None
     theirs = next(
-        r for r in slurm.snapshot().runs if r.state is RunState.PENDING and r.user == "dara"
+        r for r in slurm.snapshot().runs if r.state is RunState.RUNNING and r.user == "dara"
     )
     act = Cancel(source=slurm.name, runs=(theirs.id,))
     assert do(slurm, act).status is ReceiptStatus.REFUSED

@@ -45,6 +45,7 @@ def test_values_are_sent_as_slurm_takes_them(name: str, value: str, word: str) -
         *(("queue", ""), ("time_limit_s", ""), ("account", ""), ("gpus", ""), ("nodes", "")),
         *(("priority", "0"), ("priority", "-1"), ("priority", "INFINITE")),
         *(("time_limit_s", "soon"), ("memory_per_node", "much"), ("features", "a\nPriority=1")),
+        *(("time_limit_s", "-5"), ("time_limit_s", "0")),
         *(("begin", "midnight"), ("begin", "now+1fortnight"), ("begin", "2030-13-01")),
     ],
 )
