@@ -129,6 +129,8 @@ PICTURES: tuple[Picture, ...] = (
     Picture(name="dryrun-80x24", keys=("4", "d")),
     Picture(name="verdicts-80x24", keys=("I",), applied=True),
     Picture(name="verdicts-200x50", keys=("I",), size=LARGE, applied=True),
+    Picture(name="board-80x24", keys=("Z",)),
+    Picture(name="board-200x50", keys=("Z",), size=LARGE),
     Picture(name="down-80x24", change=DOWN),
     Picture(name="stale-80x24", change=STALE),
     Picture(name="denied-80x24", keys=("2",), change=DENIED),

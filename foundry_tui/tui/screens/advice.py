@@ -115,6 +115,15 @@ class Advice(Listing):
         else:
             self.foundry.enter(TradeOffs(plan))
 
+    def draw(self, seen: Seen) -> None:
+        super().draw(seen)
+        self.refresh_lines()  # whether a plan can be applied now
+
+    def retell(self) -> None:
+        """Draw what follows from marks and choices, and what can be done with them."""
+        super().retell()
+        self.refresh_lines()
+
     def chosen(self) -> tuple[Move, ...]:
         """The moves that an act is for: those that are marked, else all that this user may make.
 

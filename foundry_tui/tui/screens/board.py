@@ -129,7 +129,8 @@ class MigrationBoard(Listing):
             details.put([])
             return
         state = " · counted anew …" if self._working else ""
-        head.head(f"Account {line.row.account or '—'}", (f" · {summary(made.board)}{state}", "dim"))
+        whole = f" · all accounts {summary(made.board)}{state}"
+        head.head(f"Account {line.row.account or '—'}", (whole, "dim"))
         lines = account_lines(line, width)
         notes = (*board_notes(made.board), *made.notes)
         if self._failed:

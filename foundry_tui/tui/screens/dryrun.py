@@ -61,6 +61,7 @@ class DryRun(EstatePlace):
         def then(prepared: apply.Prepared) -> None:
             self._prepared, self._failed = prepared, ""
             self._draw(seen)
+            self.refresh_lines()
 
         def failed(words: str) -> None:
             self._failed = words
