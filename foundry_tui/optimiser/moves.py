@@ -44,9 +44,7 @@ def move(
     limit_s, gpu_milli = run.request.time_limit_s, len(group) * first.demand.gpu_milli
     tasks = f"{len(group)} tasks; of the first: " if len(group) > 1 else ""
     rows = [row for row, _ in first.parts]
-    acts, nothing = steps.start(
-        run, [board.nodes[row].name for row in rows], queue, every=len(group) == run.count
-    )
+    acts, nothing = steps.start(run, [board.nodes[row].name for row in rows], queue)
     pins = [f"nodelist={','.join(first.demand.names)}"] if run.scheduler == "slurm" else []
     back = " ".join(pins if queue is None else [f"queue={run.queue}", *pins])
     why = tasks + first.why + (f"; {nothing}" if nothing else "")

@@ -13,9 +13,9 @@ from foundry_tui.estate.run import Run
 
 PACKS = "nothing is sent: the scheduler places it by itself, and this tells where it can"
 BOUND = "nothing is sent: it asks for just these nodes, and the scheduler starts it there"
-BY_TASK = (
-    "nothing can be sent: a node list holds for every task of an array, and not all of its waiting "
-    "tasks go there"
+BY_ARRAY = (
+    "nothing can be sent: Slurm takes no node list for the waiting tasks of an array, and without "
+    "one nobody knows where they go"
 )
 
 START_WITHIN_S = 90.0
@@ -28,17 +28,12 @@ AGAIN_WITHIN_S = 180.0
 """What was put back starts at the next look after its release; the move may wait for its turn."""
 
 
-def start(
-    run: Run, nodes: Sequence[str], queue: str | None, *, every: bool
-) -> tuple[tuple[Act, ...], str | None]:
-    """The steps of a start on these nodes, and why there are none.
-
-    `every` says whether all waiting tasks of the run go there.
-    """
+def start(run: Run, nodes: Sequence[str], queue: str | None) -> tuple[tuple[Act, ...], str | None]:
+    """The steps of a start on these nodes, and why there are none."""
     fields = [] if queue is None else [("queue", queue)]
     if run.scheduler == "slurm":
-        if not every:
-            return (), BY_TASK
+        if run.count > 1 or "_[" in run.native_id:
+            return (), BY_ARRAY
         bound = (run.native or {}).get("required_nodes", "")
         if set(bound.split(",")) != set(nodes):
             fields.append(("nodelist", ",".join(nodes)))
@@ -54,7 +49,7 @@ def make_room(run: Run, nodes: Sequence[str], moved: Sequence[Run]) -> tuple[Act
     so that none takes its old place; on KAI and Run:ai they are suspended and give their GPUs away.
     """
     if run.scheduler == "slurm":
-        pinned, _ = start(run, nodes, None, every=True)
+        pinned, _ = start(run, nodes, None)
         return (
             *pinned,
             *(Requeue(source=one.source, runs=(one.id,), hold=True) for one in moved),

@@ -297,7 +297,7 @@ def test_an_array_starts_as_many_tasks_as_its_throttle_lets() -> None:
     assert [(m.placement[0].node, len(m.placement)) for m in plan.moves] == [("n1", 2), ("n2", 1)]
     assert [(m.precondition or {})["tasks"] for m in plan.moves] == [9, 9]
     assert [m.steps for m in plan.moves] == [(), ()]
-    assert "a node list holds for every task of an array" in plan.moves[0].why
+    assert "Slurm takes no node list for the waiting tasks" in plan.moves[0].why
     assert "6 of 9 tasks: its array lets no more run at once" in why_not(plan, "9_[1-9%4]")
     assert plan.after["waiting_runs"] == 6.0
 

@@ -88,6 +88,9 @@ def _item(
 ) -> PreviewItem:  # fmt: skip
     if not records:
         return _refuse(item, f"Slurm knows no job {native}")
+    if "_[" in native and any(name == "nodelist" for name, _ in act.fields):
+        # 22.05.8: "Invalid job ID 18_[4-9]", and "Job resizing not supported for job arrays" for 18
+        return _refuse(item, "Slurm takes no node list for an array: name its tasks one by one")
     first = records[0]
     for record in records:
         if why := _refusal(act, record):

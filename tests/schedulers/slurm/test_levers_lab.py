@@ -186,6 +186,10 @@ def test_a_waiting_range_is_changed_without_its_running_tasks(root: Hands) -> No
     assert receipt.status is DONE
     limits = {r.native_id: r.request.time_limit_s for r in root.adapter.snapshot().runs}
     assert (limits[waiting.native_id], limits[f"{job}_0"]) == (600, 1800)
+    pinned = replace(act, fields=(("nodelist", "a02"),))
+    words = ["scontrol", "update", f"JobId={job}_[1-3]", "ReqNodeList=a02"]
+    assert b"Invalid job ID" in root.lab.run(words, check=False).stderr
+    assert "no node list for an array" in str(root.preview(pinned).items[0].refusal)
 
 
 def test_a_move_of_a_running_job_starts_without_the_delay_of_a_requeue(root: Hands) -> None:
