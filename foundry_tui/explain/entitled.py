@@ -67,7 +67,7 @@ def _wait(found: tuple[Bound, ...]) -> tuple[Candidate, ...]:
     """Waiting for the holders to end; none where the run alone is over a limit."""
     if any(b.never for b in found):
         return ()
-    holders = tuple(dict.fromkeys(r for b in found for r in b.holders))
+    holders = tuple({r.id: r for b in found for r in b.holders}.values())
     ends = [limits.free_at(b) for b in found]
     return (
         Candidate(

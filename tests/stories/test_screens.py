@@ -39,7 +39,7 @@ def sit(lab: SlurmLab, foundry: Foundry, *words: str, slurm: str = "", **more: A
     try:
         seat.wait_for("foundry · lab")
         seat.until(lambda: "data now" in seat.text, "the first reading", 20)
-        seat.do("2", "runs")
+        seat.do("2", lambda: " run" in seat.lines[2])
     except BaseException:
         seat.close()
         raise
@@ -488,7 +488,7 @@ def test_compare_tracked_runs_and_note_the_better_one(
             lambda: "0.01" in (rates := seat.line_with(" lr ")) and "0.001" in rates, "both rates"
         )
         assert "resnet" not in seat.text, "what is alike is left out"
-        seat.do("d", "resnet")
+        seat.do(".", "resnet")
         seat.until(lambda: braille(seat.text) > 5, "the curves", 20)
         seat.do("escape", lambda: "Compare" not in seat.text.partition("\n─")[0])
         seat.filter(f"experiment={experiment} param.lr=0.001")
@@ -567,7 +567,7 @@ def test_a_restarted_controller_is_found_again_without_a_key(
         with lab.controller_down():
             seat.until(lambda: "!lab is down" in seat.text, "that it is down", 30)
             seat.wait_for("next try")
-            assert "before" in seat.text
+            seat.until(lambda: "before" in seat.text, "what was last read")
             assert max(seat.key_s() for _ in range(5)) < PROMPT_S
         after = lab.submit("-p", "cpu", "-H", "-J", "after", user=None)
         seat.until(lambda: f" {after} " in seat.text, "the new run, by itself", 60)
