@@ -80,7 +80,7 @@ def chosen(records: Sequence[Record], wanted: str) -> tuple[Record, ...]:
         mine = [r for r in records if r.purpose.plan == wanted and r.change.undoes is None]
     if not mine:
         raise NotThere(f"no change or plan {safe(wanted)} in the journal; see `foundry journal`")
-    back = taken_back(records)
+    back = _with_later(mine, taken_back(records))
     left = [r for r in mine if r.change.id not in back]
     if not left:
         by = ", ".join(dict.fromkeys(back[r.change.id] for r in mine))
@@ -91,6 +91,27 @@ def chosen(records: Sequence[Record], wanted: str) -> tuple[Record, ...]:
         words = f"{safe(wanted)} changed nothing (it is {states}): nothing to undo"
         raise carry.ChangeError(words)
     return tuple(reversed(done))
+
+
+_GOES_ON = ("release", "resume")
+"""Acts that let a run go on which an earlier one has stopped."""
+
+
+def _with_later(mine: Sequence[Record], back: dict[str, str]) -> dict[str, str]:
+    """What was taken back, with what let its targets go on later in the same plan.
+
+    A run that was requeued held and released is let go once, by what takes the requeue back:
+    nothing of its own is sent for the release.
+    """
+    found = dict(back)
+    reached: dict[str, str] = {}
+    for record in mine:
+        names = changed(record)
+        if record.change.id in back:
+            reached |= dict.fromkeys(names, back[record.change.id])
+        elif record.change.act in _GOES_ON and names and all(n in reached for n in names):
+            found[record.change.id] = reached[names[0]]
+    return found
 
 
 def changed(record: Record) -> tuple[str, ...]:
